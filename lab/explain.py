@@ -61,7 +61,9 @@ def _setting(name: str, info: Any) -> str:
     )
     text = "\n".join(lines) + "\n"
     if nested := _nested(info):
-        inner = [_setting(f"{name}.{key}", field) for key, field in wording.settings(nested).items()]
+        inner = [
+            _setting(f"{name}.{key}", field) for key, field in wording.settings(nested).items()
+        ]
         text += "\n" + "\n".join(inner).rstrip() + "\n"
     return text
 

@@ -102,7 +102,9 @@ def parse(text: str, source: str) -> Tree:
     if node is None or (isinstance(node, ScalarNode) and node.tag == _TAG + "null"):
         return tree
     if not isinstance(node, MappingNode):
-        sentence = "the file should be a mapping of sections, such as `cfg:` with its settings below"
+        sentence = (
+            "the file should be a mapping of sections, such as `cfg:` with its settings below"
+        )
         tree.mistakes.append(Mistake(_place(node, source), sentence))
         return tree
     tree.values = _Reader(tree).value(node, ())
@@ -222,7 +224,10 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode) -> Any:
         kind = node.tag.removeprefix(_TAG)
-        if kind in ("str", "timestamp"):  # no setting is a date: 2024-05-01 is a name like any other
+        if kind in (
+            "str",
+            "timestamp",
+        ):  # no setting is a date: 2024-05-01 is a name like any other
             return node.value
         if kind not in ("null", "bool", "int", "float"):
             return self._mistake(node, f"the YAML tag {node.tag} means nothing here; remove it")

@@ -104,7 +104,9 @@ def _plural(annotation: Any) -> str:
 def _constraints(annotation: Any) -> str:
     """The bounds that pydantic checks, from a field's or an Annotated type's metadata."""
     metadata = annotation.metadata if isinstance(annotation, FieldInfo) else annotation.__metadata__
-    flat = [m for item in metadata for m in (item.metadata if isinstance(item, FieldInfo) else [item])]
+    flat = [
+        m for item in metadata for m in (item.metadata if isinstance(item, FieldInfo) else [item])
+    ]
     words = [
         f"{phrase} {getattr(item, bound):g}"
         for item in flat
@@ -205,7 +207,9 @@ def _is_tag_of(member: Any, tag: str) -> bool:
 
 
 def _bare(annotation: Any) -> Any:
-    return annotation.__origin__ if typing.get_origin(annotation) is typing.Annotated else annotation
+    return (
+        annotation.__origin__ if typing.get_origin(annotation) is typing.Annotated else annotation
+    )
 
 
 def _inside(annotation: Any, key: str | int) -> Any:
