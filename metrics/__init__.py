@@ -1,0 +1,1 @@
+"""Measures of pictures: how far a set is from a style, and how sure one can be of it."""
