@@ -258,7 +258,7 @@ class Run:
             self._lock.close()
             self._lock, self._begun = None, False
             raise UserError(
-                f"{self.folder} is in use by another run; wait for it, or give this one another name:"
+                f"{self.folder} is in use by another run; wait for it, or add name=ANOTHER to this one"
             ) from None
         except OSError:
             pass  # a file system without locks
@@ -309,11 +309,11 @@ def _sync(path: Path) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file (UTF-8, newlines as they are) atomically."""
-    write_atomically(path, lambda temporary: _write_bytes(temporary, text.encode()))
 
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(text.encode())
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+    write_atomically(path, write)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -324,8 +324,11 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def file_hash(path: str | Path) -> str:
     """The sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:
