@@ -1,0 +1,46 @@
+# `make demo` crops, learns a word and films the guidance scale, offline, on any machine.
+# `make test` runs the tests, `make check` the linters. Each makes its own .venv first, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DECLARED := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test check format schema clean help
+.NOTPARALLEL:
+
+demo: .venv/.installed
+	$(BIN)/pseudoword run experiments/storybook.yaml
+
+test: .venv/.installed-test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: .venv/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# What editors know about experiment files; a test keeps it current.
+schema: .venv/.installed
+	$(BIN)/python -m studio.schema > experiments/schema.json
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+
+help:
+	@echo "make demo | test | check | format | schema | clean"
+
+# A stamp is newer than what it was made from, so the second call is quick.
+.venv/.installed: $(DECLARED)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-%: $(DECLARED)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The edges: the terminal program."""
