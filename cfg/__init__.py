@@ -1,0 +1,1 @@
+"""The guidance study: one prompt, one seed, every scale (`pseudoword cfg FILE`)."""

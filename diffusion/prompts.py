@@ -1,0 +1,61 @@
+"""Prompts to the hidden states that the U-Net attends to."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from diffusion.pseudo_word import expand
+from diffusion.stable_diffusion import StableDiffusion
+from lab.errors import UserError
+
+
+@torch.no_grad()
+def encode_prompts(sd: StableDiffusion, prompts: Sequence[str]) -> Tensor:
+    """Hidden states [N, 77, d] of the prompts, in the model's dtype and on its device.
+
+    A word of several vectors is written once in the prompt and stands for all of them. Each
+    different prompt is encoded once and alone, so its encoding does not depend on the prompts
+    beside it, in any bit. What exceeds the encoder's 77 tokens is cut, as everywhere: see
+    `cut_off`.
+    """
+    encoded: dict[str, Tensor] = {}
+    for prompt in prompts:
+        if prompt not in encoded:
+            token_ids = tokenize(sd, prompt).to(sd.device)
+            encoded[prompt] = sd.text_encoder(token_ids)[0]
+    return torch.cat([encoded[prompt] for prompt in prompts])
+
+
+def tokenize(sd: StableDiffusion, prompt: str) -> Tensor:
+    """Token ids [1, 77] of a prompt: start, words, end, padding."""
+    return sd.tokenizer(
+        expand(prompt, sd.tokenizer),
+        padding="max_length",
+        max_length=sd.tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+
+
+def cut_off(sd: StableDiffusion, prompt: str) -> str:
+    """The end of the prompt that does not fit into the encoder's 77 tokens; "" where all of it
+    does."""
+    token_ids = sd.tokenizer(expand(prompt, sd.tokenizer)).input_ids
+    room = sd.tokenizer.model_max_length - 1
+    if len(token_ids) <= room + 1:
+        return ""
+    return str(sd.tokenizer.decode(token_ids[room:-1])).strip()
+
+
+def require_known_words(sd: StableDiffusion, prompt: str) -> None:
+    """Raise UserError where the prompt holds a <word> that the model was never given."""
+    known = set(sd.tokenizer.get_added_vocab())
+    for word in re.findall(r"<[^\s<>]+>", prompt):
+        if word not in known:
+            learned = sorted(w for w in known if w.startswith("<") and "|" not in w)
+            raise UserError(
+                f"the prompt {prompt!r} uses {word}, which the model does not know: invert it "
+                f"first, or name its file in words (it knows {', '.join(learned) or 'none'})"
+            )
