@@ -13,7 +13,7 @@ from storybook.styles import OUTLINES, STYLES, stained_glass
 from storybook.subjects import SUBJECTS
 from storybook.world import PALETTE, Scene
 
-SUPERSAMPLING = 256  # pictures smaller than this are drawn this high and reduced
+SUPERSAMPLING = 256  # least height in px at which a picture is drawn, before it is reduced
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ def _subjects(scene: Scene, width: float, rng: np.random.Generator, roam: float)
     """The scene's subjects, placed on the ground; each as its own list of shapes."""
     assert scene.subject is not None
     colour = PALETTE[scene.colour]
-    scale = rng.uniform(0.34, 0.4) if scene.count == 1 else rng.uniform(0.6, 0.66) / (scene.count + 0.9)
+    one = scene.count == 1
+    scale = rng.uniform(0.34, 0.4) if one else rng.uniform(0.6, 0.66) / (scene.count + 0.9)
+    scale *= min(1.0, width)
     x = width / 2 + rng.uniform(-0.05, 0.05) + roam * rng.uniform(-1, 1) * (width - 2 * scale) / 2
     y = 0.95 - scale + rng.uniform(-0.05, 0.0)
     if scene.subject in ("balloon", "fish", "bird") or scene.pattern is not None:
@@ -82,7 +84,7 @@ def draw(scene: Scene, rng: np.random.Generator, size: int | tuple[int, int] = 6
         roam: 0 keeps the subject near the middle, 1 lets it stand anywhere in a wide picture.
     """
     columns, rows = (size, size) if isinstance(size, int) else size
-    width, side = columns / rows, max(rows, SUPERSAMPLING)
+    width, side = columns / rows, max(2 * rows, SUPERSAMPLING)
     figures = [_abstract(scene, width, rng)]
     background = _background(scene, width, rng)
     if scene.subject is not None:

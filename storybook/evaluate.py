@@ -1,0 +1,148 @@
+"""Measure the miniature Stable Diffusion: `python -m storybook.evaluate`.
+
+Draws fresh prompts at several guidance scales, lets the classifier say what it sees, and writes
+figures, grids and the model card. The classifier never saw a generated picture, and the prompts
+were never captions of the training set's fixed order.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from cfg.sampling import sample
+from diffusion.stable_diffusion import StableDiffusion, load
+from lab.images import enlarge, grid, save_png
+from lab.run import write_json
+from metrics.statistics import bootstrap_interval
+from storybook.classifier import QUESTIONS, classify, load_classifier
+from storybook.world import BIASED_COLOUR, BIASED_SUBJECT
+
+SETTING_WORDS = {
+    "meadow": "in the meadow",
+    "desert": "in the desert",
+    "snow": "in the snow",
+    "sea": "by the sea",
+    "mountains": "in the mountains",
+    "city": "in the city",
+}
+
+
+def fresh_prompts(count: int, seed: int = 77) -> list[dict[str, str]]:
+    """`count` prompts with their right answers, drawn evenly and independently."""
+    rng = np.random.default_rng(seed)
+    prompts = []
+    for _ in range(count):
+        asked = {q: str(rng.choice(list(a))) for q, a in QUESTIONS.items()}
+        article = "an" if asked["colour"][0] in "aeiou" else "a"
+        where = SETTING_WORDS[asked["setting"]]
+        asked["prompt"] = (
+            f"{article} {asked['colour']} {asked['subject']} {where}, {asked['style']} style"
+        )
+        prompts.append(asked)
+    return prompts
+
+
+def draw(
+    sd: StableDiffusion, prompts: Sequence[str], scale: float, steps: int, first_seed: int = 0
+) -> list[np.ndarray]:
+    """One picture a prompt, with a progress bar."""
+    seeds = range(first_seed, first_seed + len(prompts))
+    pictures = sample(
+        sd, prompts, seeds=list(seeds), guidance_scale=scale, steps=steps, batch_size=16
+    )
+    return list(tqdm(pictures, total=len(prompts), desc=f"guidance {scale:g}", mininterval=5))
+
+
+def score(found: Sequence[dict], asked: Sequence[dict]) -> dict[str, dict]:
+    """For every question the share of right answers with its 95% bootstrap interval."""
+    scores = {}
+    for question in QUESTIONS:
+        right = np.array([f[question] == a[question] for f, a in zip(found, asked)], dtype=float)
+        low, high = bootstrap_interval(right)
+        scores[question] = {"right": round(float(right.mean()), 3), "interval": [low, high]}
+    return scores
+
+
+def bias(sd, classifier, steps: int, scale: float, count: int) -> dict[str, float]:
+    """How often an unqualified cat is orange, and how often a cat of a named colour has it."""
+    silent = [f"a {BIASED_SUBJECT}"] * count
+    named = [c for c in QUESTIONS["colour"] if c != BIASED_COLOUR]
+    explicit = [named[k % len(named)] for k in range(count)]
+    without = classify(classifier, draw(sd, silent, scale, steps, 5000))
+    prompts = [f"a {colour} {BIASED_SUBJECT}, flat style" for colour in explicit]
+    told = classify(classifier, draw(sd, prompts, scale, steps, 6000))
+    return {
+        f"{BIASED_COLOUR}_without_colour_word": float(
+            np.mean([f["colour"] == BIASED_COLOUR for f in without])
+        ),
+        "named_colour_obeyed": float(np.mean([f["colour"] == c for f, c in zip(told, explicit)])),
+        "pictures_each": count,
+    }
+
+
+def evaluate(model: str, count: int, fewer: int, steps: int, out: Path) -> dict:
+    """All measurements; leaves `evaluation.json`, `samples.png` and `scales.png` in `out`."""
+    sd, classifier = load(model), load_classifier()
+    asked = fresh_prompts(count)
+    prompts = [a["prompt"] for a in asked]
+    by_scale = {}
+    rows: list[np.ndarray] = []
+    for scale in (0.0, 1.0, 3.0, 5.0, 7.5):
+        number = count if scale == 5.0 else fewer
+        pictures = draw(sd, prompts[:number], scale, steps)
+        scores = score(classify(classifier, pictures), asked[:number])
+        by_scale[f"{scale:g}"] = {"pictures": number} | scores
+        rows += pictures[:10]
+        if scale == 5.0:
+            _save_samples(pictures[:40], prompts, out / "samples.png")
+    labels = [f"s = {scale}" for scale in by_scale]
+    tiles = [enlarge(Image.fromarray(picture), 128) for picture in rows]
+    save_png(grid(tiles, 10, row_labels=labels), out / "scales.png")
+    figures = {
+        "model_fingerprint": sd.fingerprint,
+        "sampler": f"ddim, {steps} steps",
+        "chance": {q: round(1 / len(a), 3) for q, a in QUESTIONS.items()},
+        "by_guidance_scale": by_scale,
+        "bias": bias(sd, classifier, steps, 3.0, fewer),
+    }
+    write_json(out / "evaluation.json", figures)
+    return figures
+
+
+def _save_samples(pictures: Sequence[np.ndarray], prompts: Sequence[str], path: Path) -> None:
+    tiles = [enlarge(Image.fromarray(picture), 192) for picture in pictures]
+    save_png(grid(tiles, 8, labels=list(prompts[: len(tiles)])), path)
+
+
+def table(figures: dict) -> Iterator[str]:
+    """The figures as the lines of a Markdown table."""
+    questions = list(QUESTIONS)
+    yield "| guidance scale | " + " | ".join(questions) + " | pictures |"
+    yield "|---" * (len(questions) + 2) + "|"
+    for scale, scores in figures["by_guidance_scale"].items():
+        shares = [f"{scores[q]['right']:.0%}" for q in questions]
+        yield f"| {scale} | " + " | ".join(shares) + f" | {scores['pictures']} |"
+    yield "| chance | " + " | ".join(f"{figures['chance'][q]:.0%}" for q in questions) + " | |"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m storybook.evaluate", description=__doc__)
+    parser.add_argument("--model", default="storybook")
+    parser.add_argument("--prompts", type=int, default=400, help="pictures at guidance 5")
+    parser.add_argument("--fewer", type=int, default=120, help="pictures at the other scales")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--out", type=Path, default=Path("outputs/storybook-evaluation"))
+    options = parser.parse_args(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
+    figures = evaluate(options.model, options.prompts, options.fewer, options.steps, options.out)
+    print("\n".join(table(figures)))
+    print(figures["bias"])
+
+
+if __name__ == "__main__":
+    main()
