@@ -35,8 +35,8 @@ class ConfigError(UserError):
 class Section(BaseModel):
     """Base of every job's configuration and of the settings nested in it.
 
-    A field's docstring is its help. Values are strict: `"3"` is no number, but `3` is a float. Lists
-    in the file may be tuples in the model.
+    A field's docstring is its help. Values are strict: `"3"` is no number, though `3` is a float. A
+    list in the file may be a tuple in the model.
     """
 
     model_config = ConfigDict(
@@ -67,8 +67,8 @@ def load_experiment(
 ) -> Experiment:
     """Read an experiment file and apply `section.setting=value` overrides to it.
 
-    `models` has the model of each section there is, in running order; the sections of the result are
-    in that order, whatever the file's. An empty section means all defaults.
+    `models` has the model of each section there is, in running order; the result's sections are in
+    that order, whatever the file's. An empty section means all defaults.
 
     Raises:
         ConfigError: with every mistake of the file and of the overrides, one line each.
@@ -77,6 +77,7 @@ def load_experiment(
     tree = trees.parse(_read(path), str(path))
     if tree.mistakes and not tree.values:
         raise ConfigError(tree.mistakes)
+    unreadable = {mistake.place for mistake in tree.mistakes}
     for text in overrides:
         trees.override(tree, text)
     _check_top_level(tree, models)
@@ -87,7 +88,11 @@ def load_experiment(
             if validated is not None:
                 sections[section] = validated
     if tree.mistakes:
-        raise ConfigError(tree.mistakes)
+        # A value that could not be read is a hole, which is not worth a second complaint.
+        first = {mistake.place: mistake for mistake in reversed(tree.mistakes)}
+        raise ConfigError(
+            [m for m in tree.mistakes if m.place not in unreadable or m is first[m.place]]
+        )
     if not sections:
         raise UserError(f"{path} has no section; give it one or more of {', '.join(models)}")
     name = tree.values.get("name", path.stem)

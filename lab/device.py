@@ -16,7 +16,9 @@ _MASK = (1 << 64) - 1
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is this process's GPU where there is one, else the CPU. Also `cpu`, `cuda`, `cuda:1`, `mps`.
+    """`auto` is this process's GPU where there is one, else the CPU.
+
+    The other names are torch's: `cpu`, `cuda` (this process's), `cuda:1`, `mps`.
 
     Raises:
         UserError: when the device is not there.
@@ -60,8 +62,8 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 def generator_for(seed: int, *indices: int) -> torch.Generator:
     """A CPU generator for one thing out of many, such as picture `index` of the run with `seed`.
 
-    The state is a chain of SplitMix64 finalisers (Steele, Lea & Flood 2014, OOPSLA, sec. 5) over seed
-    and indices, so neighbouring seeds or indices share nothing and (seed, 1, 2) is not (seed, 2, 1).
+    The state is a chain of SplitMix64 finalisers (Steele, Lea & Flood 2014, OOPSLA, sec. 5) over
+    seed and indices, so neighbours share nothing and (seed, 1, 2) is not (seed, 2, 1).
     """
     state = _split_mix(seed & _MASK)
     for index in indices:
@@ -89,7 +91,7 @@ def set_attention(model: Any, backend: str) -> None:
     """Choose how a diffusers model (UNet or VAE) computes attention.
 
     `auto` and `sdpa` are torch's own scaled_dot_product_attention, `plain` the formula spelled out,
-    `xformers` the extra package. Pictures are comparable to the last bit under the same choice only.
+    `xformers` the extra package. Pictures compare to the last bit under the same choice only.
 
     Raises:
         UserError: where xformers cannot run, and for another name.

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -37,16 +37,19 @@ def explain(model: type[BaseModel], section: str) -> str:
             if remaining:
                 raise UserError(f"{prefix}.{key} is a single value; it has no {remaining[0]}")
             return _setting(f"{prefix}.{key}", fields[key])
-        prefix, inner = f"{prefix}.{key}", nested
+        prefix, inner = f"{prefix}.{key}", nested[0]
     lines = [f"{prefix}: {wording.first_sentence(inner.__doc__ or '')}.", ""]
     lines += [_setting(f"{prefix}.{key}", info) for key, info in wording.settings(inner).items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _nested(annotation: Any) -> type[BaseModel] | None:
+def _nested(annotation: Any) -> tuple[type[BaseModel], str] | None:
+    """The settings inside a value, and what stands between its name and theirs (`[i]` in a list)."""
     for member in wording.members(annotation):
         if wording.is_section(member):
-            return member
+            return member, ""
+        if get_origin(member) in (list, tuple) and (inner := _nested(get_args(member)[0])):
+            return inner[0], f"[i]{inner[1]}"
     return None
 
 
@@ -61,8 +64,10 @@ def _setting(name: str, info: Any) -> str:
     )
     text = "\n".join(lines) + "\n"
     if nested := _nested(info):
+        model, between = nested
         inner = [
-            _setting(f"{name}.{key}", field) for key, field in wording.settings(nested).items()
+            _setting(f"{name}{between}.{key}", field)
+            for key, field in wording.settings(model).items()
         ]
         text += "\n" + "\n".join(inner).rstrip() + "\n"
     return text

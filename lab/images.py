@@ -1,4 +1,4 @@
-"""Any picture file -> an upright RGB picture; grids and captions; PNG files that say what they are."""
+"""Any picture file -> an upright RGB picture; grids and captions; PNG files with text in them."""
 
 import io
 import os
@@ -135,7 +135,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return converted
     if image.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
-        return _plain(ImageCms.profileToProfile(image, lab, _srgb(), outputMode="RGB"))
+        image = ImageCms.profileToProfile(image, lab, _srgb(), outputMode="RGB") or image
     return _plain(image.convert("RGB"))
 
 

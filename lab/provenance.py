@@ -27,7 +27,7 @@ _LONGEST_DIFF = 200_000
 
 @cache
 def code_version() -> dict[str, Any] | None:
-    """Commit and uncommitted changes of the checkout this code runs from; None for an installed copy."""
+    """Commit and uncommitted changes of this checkout; None where the code is an installed copy."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
@@ -41,7 +41,7 @@ def code_version() -> dict[str, Any] | None:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says; None without git, in a repository that has no commit, or when it takes long."""
+    """What git says; None without git, in a repository without a commit, or if it takes long."""
     try:
         finished = subprocess.run(
             ["git", "-C", str(root), *arguments],

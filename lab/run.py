@@ -113,7 +113,7 @@ class Run:
         return False
 
     def metric(self, **values: Any) -> None:
-        """Append one line to metrics.jsonl (first process only). What is not finite becomes null."""
+        """Append one line to metrics.jsonl (first process only); NaN and infinities become null."""
         if not self.is_main:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ class Run:
             self._shown.append(entry)
 
     def note(self, sentence: str) -> None:
-        """A remark for the user, such as a measured figure; said at the end, kept in the manifest."""
+        """A remark for the user, such as a measured figure: said at the end and in the manifest."""
         if sentence not in self._notes:
             self._notes.append(sentence)
 
@@ -192,7 +192,8 @@ class Run:
             elif isinstance(error, KeyboardInterrupt | GeneratorExit):
                 self._write_manifest("interrupted")
             else:
-                reason = str(error) if isinstance(error, UserError) else f"{kind.__name__}: {error}"
+                plain = isinstance(error, UserError)
+                reason = str(error) if plain else f"{type(error).__name__}: {error}"
                 self._write_manifest("failed", reason)
         finally:
             self._unlock()
@@ -251,17 +252,18 @@ class Run:
         """Two processes in one folder would mix their results. The lock dies with its process."""
         if sys.platform == "win32":
             return
-        self._lock = (self.folder / _LOCK).open("w")
+        lock = (self.folder / _LOCK).open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._lock.close()
-            self._lock, self._begun = None, False
+            lock.close()
+            self._begun = False
             raise UserError(
-                f"{self.folder} is in use by another run; wait for it, or add name=ANOTHER to this one"
+                f"{self.folder} is in use by another run; wait for it, or add name=ANOTHER here"
             ) from None
         except OSError:
             pass  # a file system without locks
+        self._lock = lock
 
     def _unlock(self) -> None:
         if self._lock is not None:
@@ -291,7 +293,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

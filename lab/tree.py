@@ -1,8 +1,8 @@
 """YAML text -> plain values that know where they were written.
 
-YAML 1.2 (`5e-4` is a number, `no` a text, a repeated key a mistake). Every value and every key keeps
-its place, so that whatever is found wrong later can be shown as file:line:column, or as the override
-it came from.
+YAML 1.2 (`5e-4` is a number, `no` a text, a repeated key a mistake). Every value and every key
+keeps its place, so that whatever is found wrong later can be shown as file:line:column, or as the
+override it came from.
 """
 
 import re
@@ -22,7 +22,7 @@ _OVERRIDE_KEY = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*|\[\d+\])*")
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was written: a position in a file (lines and columns from 1), or an override."""
+    """Where something was written: line and column of a file, counted from 1, or an override."""
 
     source: str
     line: int = 0
@@ -67,16 +67,6 @@ class Tree:
                 return place
         return Place(self.source, 1, 1)
 
-    def get(self, keys: Keys) -> Any:
-        """The value at `keys`; None where there is none."""
-        value: Any = self.values
-        for key in keys:
-            try:
-                value = value[key]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
-
 
 def dotted(keys: Keys) -> str:
     """`("cfg", "prompts", 0)` as the user writes it: `cfg.prompts[0]`."""
@@ -114,7 +104,8 @@ def parse(text: str, source: str) -> Tree:
 def override(tree: Tree, text: str) -> None:
     """Apply `section.setting=value` to the tree, the value being YAML. Sections are made as needed.
 
-    A value that is not YAML, or only by accident (`a cat: asleep`, `[filewords] by [name]`), is text.
+    A value that is not YAML, or only by accident (`a cat: asleep`, `[filewords] by [name]`), is
+    text.
     """
     place = Place(f"override {text}")
     name, equals, value = text.partition("=")
@@ -140,24 +131,32 @@ def _container(tree: Tree, keys: Keys, place: Place) -> Any:
     """The mapping or list that holds `keys[-1]`, made where absent; None after noting a mistake."""
     container: Any = tree.values
     for depth, key in enumerate(keys):
-        where, expected = dotted(keys[:depth]), "list" if isinstance(key, int) else "mapping"
-        if not isinstance(container, list if isinstance(key, int) else dict):
-            kinds = {dict: "is a mapping", list: "is a list", type(None): "is not set"}
-            kind = kinds.get(type(container), "is a single value")
-            sentence = f"{where} {kind} in {tree.source}, not a {expected}; override it whole"
-            tree.mistakes.append(Mistake(place, f"{sentence}: {where}=..."))
-            return None
-        if isinstance(key, int) and key >= len(container):
-            sentence = f"{where} has {len(container)} items, counted from 0"
-            tree.mistakes.append(Mistake(place, sentence))
+        if problem := _cannot_hold(container, key):
+            where = dotted(keys[:depth])
+            tree.mistakes.append(Mistake(place, f"{where} {problem}; set it whole: {where}=..."))
             return None
         if depth == len(keys) - 1:
             return container
-        if isinstance(key, str) and container.get(key) is None and isinstance(keys[depth + 1], str):
-            container[key] = {}
+        inner = container[key] if isinstance(key, int) else container.get(key)
+        if inner is None and isinstance(keys[depth + 1], str):
+            inner = container[key] = {}
             tree.key_places.setdefault(keys[: depth + 1], place)
-        container = container.get(key) if isinstance(container, dict) else container[key]
-    return container
+        container = inner
+    return None
+
+
+def _cannot_hold(container: Any, key: str | int) -> str | None:
+    """Why nothing can be set at `key` in a value; None where it can."""
+    if container is None:
+        kind = "not set"
+    elif isinstance(container, list):
+        kind = f"a list of {len(container)}"
+    else:
+        kind = "a mapping" if isinstance(container, dict) else "a single value"
+    if isinstance(key, int):
+        fits = isinstance(container, list) and key < len(container)
+        return None if fits else f"is {kind} here, without an item [{key}] (they count from 0)"
+    return None if isinstance(container, dict) else f"is {kind} here, not a mapping"
 
 
 def _override_value(text: str) -> Any:
@@ -193,9 +192,12 @@ class _Reader:
         self._open: set[int] = set()
 
     def value(self, node: Node, keys: Keys) -> Any:
-        self.tree.value_places[keys] = _place(node, self.tree.source)
+        if node.start_mark.index < node.end_mark.index:  # nothing is written nowhere
+            self.tree.value_places[keys] = _place(node, self.tree.source)
         if isinstance(node, ScalarNode):
             return self._scalar(node)
+        if node.tag not in (_TAG + "seq", _TAG + "map"):
+            return self._unknown_tag(node)
         if id(node) in self._open:
             return self._mistake(node, f"{dotted(keys)} contains itself")
         self._open.add(id(node))
@@ -230,11 +232,14 @@ class _Reader:
         ):  # no setting is a date: 2024-05-01 is a name like any other
             return node.value
         if kind not in ("null", "bool", "int", "float"):
-            return self._mistake(node, f"the YAML tag {node.tag} means nothing here; remove it")
+            return self._unknown_tag(node)
         try:
             return self._constructor.construct_object(node)
         except (ValueError, YAMLError):
             return node.value
+
+    def _unknown_tag(self, node: Node) -> None:
+        self._mistake(node, f"the YAML tag {node.tag} means nothing here; remove it")
 
     def _mistake(self, node: Node, sentence: str) -> None:
         self.tree.mistakes.append(Mistake(_place(node, self.tree.source), sentence))

@@ -32,12 +32,12 @@ def write_video(
     """Write frames 0 .. count-1 as a film, atomically; the suffix chooses .mp4, .webm or .gif.
 
     `frame(i)` gives uint8 [H, W, 3], all of one size; it is called in order, once for each i, and
-    nothing is kept of it. `on_frame(done)` is told after each frame. Sides that are odd are made even by
-    repeating the last column or row, since browsers show only 4:2:0 films, which have even sides.
+    nothing is kept of it. `on_frame(done)` is told after each frame. Odd sides are made even by
+    repeating the last column or row: browsers show only 4:2:0 films, and those have even sides.
 
     Raises:
         UserError: for another suffix, or more frames per second than a GIF can tell apart.
-        RuntimeError: when the file does not hold exactly `count` frames (a full disk, for instance).
+        RuntimeError: when the file does not hold exactly `count` frames (a full disk, say).
     """
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
@@ -99,7 +99,8 @@ def _even(pixels: np.ndarray) -> np.ndarray:
 
 def count_frames(path: str | Path) -> int:
     """How many frames a film holds, counted and not estimated from its duration."""
-    return int(imageio_ffmpeg.count_frames_and_secs(str(path))[0])
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
+    return int(frames or 0)
 
 
 def read_video(path: str | Path) -> Iterator[np.ndarray]:

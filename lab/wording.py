@@ -48,11 +48,9 @@ def is_section(annotation: Any) -> bool:
 
 
 def members(annotation: Any) -> list[Any]:
-    """The alternatives of an annotation, itself if it is no union; FieldInfo and Annotated opened."""
+    """The alternatives of an annotation or field; the annotation itself if it is no union."""
     if isinstance(annotation, FieldInfo):
         return members(annotation.annotation)
-    if isinstance(annotation, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):
-        return members(annotation.__value__)
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         inner = members(annotation.__origin__)
@@ -63,7 +61,7 @@ def members(annotation: Any) -> list[Any]:
 
 
 def describe(annotation: Any) -> str:
-    """What a value should be: `a whole number of at least 0`, `a list of numbers or a mapping ...`."""
+    """What a value should be, such as `a list of numbers or a mapping with from, to, step`."""
     parts = [_describe_member(member) for member in members(annotation)]
     words = or_list(list(dict.fromkeys(parts)))
     return words + _constraints(annotation) if isinstance(annotation, FieldInfo) else words
@@ -136,7 +134,7 @@ def show(value: Any) -> str:
 def mistakes(
     error: ValidationError, section: str, model: type[BaseModel], values: Any
 ) -> Iterator[tuple[Keys, bool, str]]:
-    """Each mistake as (keys, whether the key rather than the value is wrong, sentence), each once."""
+    """Each mistake once: (keys, whether it is the key that is wrong, sentence)."""
     found: dict[tuple[Keys, str], bool] = {}
     for item in error.errors(include_url=False):
         spot = _follow(model, item["loc"], values)
@@ -165,7 +163,8 @@ def _follow(model: type[BaseModel], loc: Keys, values: Any) -> tuple[Keys, Any, 
     None when the location is inside an alternative that the value was not meant to be.
     """
     annotation: Any = model
-    value, keys, rest = values, (), list(loc)
+    value, rest = values, list(loc)
+    keys: Keys = ()
     while rest:
         alternatives = [m for m in members(annotation) if m not in (None, type(None))]
         if len(alternatives) > 1:
@@ -178,11 +177,7 @@ def _follow(model: type[BaseModel], loc: Keys, values: Any) -> tuple[Keys, Any, 
             continue
         key = rest.pop(0)
         annotation = _inside(alternatives[0], key) if alternatives else None
-        keys = (*keys, key)
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            value = None
+        keys, value = (*keys, key), _at(value, (key,))
     return keys, annotation, False
 
 
@@ -203,7 +198,7 @@ def _is_tag_of(member: Any, tag: str) -> bool:
     bare = _bare(member)
     if is_section(bare):
         return tag == bare.__name__ or f", {bare.__name__}]" in tag
-    return f"{typing.get_origin(bare).__name__}[" in tag
+    return f"{getattr(typing.get_origin(bare), '__name__', '')}[" in tag
 
 
 def _bare(annotation: Any) -> Any:
@@ -280,6 +275,7 @@ def _owner(model: type[BaseModel], keys: Keys, values: Any) -> type[BaseModel] |
 
 
 def _at(values: Any, keys: Keys) -> Any:
+    """The value at `keys`; None where there is none."""
     for key in keys:
         try:
             values = values[key]
