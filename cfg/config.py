@@ -127,4 +127,4 @@ def exact_scales(scales: ScaleRange | tuple[float, ...]) -> tuple[Decimal, ...]:
 
 
 def _decimal(number: float) -> Decimal:
-    return Decimal(repr(float(number)))
+    return Decimal(repr(float(number))) + 0  # there is no scale of minus zero

@@ -49,13 +49,13 @@ def cut_off(sd: StableDiffusion, prompt: str) -> str:
     return str(sd.tokenizer.decode(token_ids[room:-1])).strip()
 
 
-def require_known_words(sd: StableDiffusion, prompt: str) -> None:
-    """Raise UserError where the prompt holds a <word> that the model was never given."""
-    known = set(sd.tokenizer.get_added_vocab())
+def require_known_words(sd: StableDiffusion, prompt: str, learned: Sequence[str] = ()) -> None:
+    """Raise UserError where the prompt holds a <word> that is neither the model's nor `learned`."""
+    known = {*sd.tokenizer.get_added_vocab(), *learned}
     for word in re.findall(r"<[^\s<>]+>", prompt):
         if word not in known:
-            learned = sorted(w for w in known if w.startswith("<") and "|" not in w)
+            named = sorted(w for w in known if w.startswith("<") and "|" not in w)
             raise UserError(
                 f"the prompt {prompt!r} uses {word}, which the model does not know: invert it "
-                f"first, or name its file in words (it knows {', '.join(learned) or 'none'})"
+                f"first, or name its file in words (known: {', '.join(named) or 'none'})"
             )

@@ -16,6 +16,7 @@ import diffusers
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import logging
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -165,12 +166,20 @@ def _download(hub_id: str) -> Path:
 
 
 def _open_pipeline(source: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
-    left_out = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    if source.is_file():
-        return StableDiffusionPipeline.from_single_file(str(source), torch_dtype=dtype, **left_out)
-    return StableDiffusionPipeline.from_pretrained(
-        str(source), torch_dtype=dtype, local_files_only=True, **left_out
-    )
+    settings = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # five parts in a second need no bar
+    try:
+        if source.is_file():
+            return StableDiffusionPipeline.from_single_file(
+                str(source), torch_dtype=dtype, **settings
+            )
+        return StableDiffusionPipeline.from_pretrained(
+            str(source), torch_dtype=dtype, local_files_only=True, **settings
+        )
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def fingerprint(source: Path) -> str:

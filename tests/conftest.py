@@ -1,8 +1,71 @@
 """What holds for every test: no network, and no chatter from other packages."""
 
+import json
 import os
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _tiny_tokenizer(folder: Path):
+    """A CLIPTokenizer that spells words letter by letter, with the real one's special tokens."""
+    from transformers import CLIPTokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())
+    words = [f"{letter}</w>" for letter in letters]
+    tokens = [*letters, *words, "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(str(folder), model_max_length=77), len(tokens)
+
+
+@pytest.fixture(scope="session")
+def tiny_sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature Stable Diffusion 1.x with random weights, a diffusers folder: 32 px, 8x8x4 latents.
+
+    The classes are the real ones; three steps take milliseconds. Do not write into the folder.
+    """
+    import diffusers
+    import torch
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    folder = tmp_path_factory.mktemp("tiny-sd")
+    tokenizer, words = _tiny_tokenizer(folder / "spelling")
+    parts: dict[str, Any] = dict.fromkeys(("safety_checker", "feature_extractor"))
+    text: dict[str, Any] = {
+        "vocab_size": words, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 77, "projection_dim": 32,
+        "bos_token_id": words - 2, "eos_token_id": words - 1, "pad_token_id": words - 1,
+    }  # fmt: skip
+    vae: dict[str, Any] = {
+        "block_out_channels": (8, 16, 16), "norm_num_groups": 4, "layers_per_block": 1,
+        "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3,
+        "latent_channels": 4, "sample_size": 32,
+    }  # fmt: skip
+    unet: dict[str, Any] = {
+        "sample_size": 8, "block_out_channels": (16, 32), "layers_per_block": 1,
+        "cross_attention_dim": 32, "norm_num_groups": 8, "attention_head_dim": 2,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }  # fmt: skip
+    schedule: dict[str, Any] = {
+        "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+        "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1,
+    }  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        parts["text_encoder"] = CLIPTextModel(CLIPTextConfig(**text))
+        parts["vae"] = diffusers.AutoencoderKL(**vae)
+        parts["unet"] = diffusers.UNet2DConditionModel(**unet)
+    parts |= {"tokenizer": tokenizer, "scheduler": diffusers.PNDMScheduler(**schedule)}
+    pipeline = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipeline.save_pretrained(folder / "model")
+    return folder / "model"
