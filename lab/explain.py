@@ -44,7 +44,7 @@ def explain(model: type[BaseModel], section: str) -> str:
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel], str] | None:
-    """The settings inside a value, and what stands between its name and theirs (`[i]` in a list)."""
+    """The settings inside a value, and what stands between its name and theirs: `[i]` in a list."""
     for member in wording.members(annotation):
         if wording.is_section(member):
             return member, ""

@@ -267,8 +267,7 @@ class Run:
 
     def _unlock(self) -> None:
         if self._lock is not None:
-            (self.folder / _LOCK).unlink(missing_ok=True)
-            self._lock.close()
+            self._lock.close()  # the file stays: removing it would let two processes lock two files
             self._lock = None
 
 
