@@ -1,0 +1,1 @@
+"""Pictures -> squares around what matters, with captions."""
