@@ -67,7 +67,7 @@ def generator_for(seed: int, *indices: int) -> torch.Generator:
     """
     state = _split_mix(seed & _MASK)
     for index in indices:
-        state = _split_mix(state ^ _split_mix(index & _MASK))
+        state = _split_mix(state ^ (index & _MASK))
     # torch's CPU generator is seeded by the low 32 bits alone: fold the upper half into them.
     return torch.Generator("cpu").manual_seed((state ^ (state >> 32)) & 0xFFFFFFFF)
 

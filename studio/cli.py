@@ -1,6 +1,6 @@
 """The terminal program: `pseudoword run FILE`, one command for each job, and `explain`.
 
-Starts fast: a job's code (and with it torch) is imported only when its section of the file is valid.
+Starts fast: a job's code, and with it torch, is imported only once the whole file is valid.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from studio.progress import Bars, spoken
 JOBS: dict[str, str] = {"cropping": "cropping", "inversion": "inversion", "cfg": "cfg"}
 """Section of an experiment file -> the package that does it, in running order.
 
-A package has `config.Config`, the section's model, and `job.run(config, run)`, which yields Progress.
+A package has `config.Config`, the section's model, and `job.run(config, run)`, a generator of
+Progress.
 """
 
 _ABOUT = {

@@ -13,7 +13,7 @@ _SHARE_BETWEEN_LINES = 0.25
 
 
 class Bars:
-    """One progress bar for each stage of a job; in a log file, a line at every quarter or minute."""
+    """A bar for each stage of a job; where there is no terminal, a line every quarter or minute."""
 
     def __init__(self, job: str, *, quiet: bool = False):
         self._job, self._quiet = job, quiet
