@@ -20,6 +20,7 @@ from lab.run import write_atomically
 
 GIT_LFS = b"version https://git-lfs"
 MOST_VECTORS = 77  # a prompt has no more tokens
+METADATA = "pseudoword"  # the key in a file's metadata under which ours is kept
 
 
 @dataclass(frozen=True)
@@ -36,37 +37,31 @@ def save_embedding(
 ) -> None:
     """Write a pseudo-word as safetensors, whole or not at all.
 
-    `vectors` [n, d] is stored as fp32; metadata values are stored as JSON strings.
+    `vectors` [n, d] is stored as fp32, the metadata as one JSON string: safetensors writes several
+    in an order that changes from run to run, and the same word shall be the same bytes.
     """
     tensors = {token: vectors.detach().float().cpu().contiguous()}
-    notes = {"token": token} | {k: json.dumps(v) for k, v in (metadata or {}).items()}
+    notes = {METADATA: json.dumps(dict(metadata or {}), sort_keys=True)}
     write_atomically(path, lambda p: save_file(tensors, p, metadata=notes))
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     with safe_open(path, "pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
+        tensors = {key: file.get_tensor(key) for key in file}
+        notes = file.metadata() or {}
+    return tensors, json.loads(notes[METADATA]) if METADATA in notes else notes
 
 
-def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     # weights_only: torch's restricted unpickler, which runs no code from the file
     content = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(content, torch.Tensor):
         return {f"<{path.stem}>": content}, {}
     if "string_to_param" in content:
         name = content.get("name") or path.stem
-        return {name: tensor for tensor in content["string_to_param"].values()}, {}
+        tensors = list(content["string_to_param"].values())
+        return {name if k == 0 else f"{name}-{k}": t for k, t in enumerate(tensors)}, {}
     return {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}, {}
-
-
-def _decoded(metadata: Mapping[str, str]) -> dict[str, Any]:
-    decoded: dict[str, Any] = {}
-    for key, value in metadata.items():
-        try:
-            decoded[key] = json.loads(value)
-        except json.JSONDecodeError:
-            decoded[key] = value
-    return decoded
 
 
 def load_embedding(path: str | Path) -> Embedding:
@@ -79,9 +74,11 @@ def load_embedding(path: str | Path) -> Embedding:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: there is no such embedding file; check the path")
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         if file.read(len(GIT_LFS)) == GIT_LFS:
-            raise UserError(f"{path}: this is a Git LFS pointer; fetch the file with `git lfs pull`")
+            raise UserError(
+                f"{path}: this is a Git LFS pointer; fetch the file with `git lfs pull`"
+            )
     try:
         read = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
         tensors, metadata = read(path)
@@ -94,8 +91,8 @@ def load_embedding(path: str | Path) -> Embedding:
             f"{path}: expected one word but found {len(tensors)} tensors; "
             "give an embedding made for Stable Diffusion 1.x"
         )
-    ((key, vectors),) = tensors.items()
-    return _checked(path, metadata.get("token", key), vectors, _decoded(metadata))
+    ((token, vectors),) = tensors.items()
+    return _checked(path, token, vectors, metadata)
 
 
 def _checked(path: Path, token: str, vectors: torch.Tensor, metadata: dict) -> Embedding:

@@ -55,7 +55,7 @@ class PseudoWord(nn.Module):
 
 @contextmanager
 def training_rows(text_encoder: CLIPTextModel, token_ids: Sequence[int], rows: torch.Tensor):
-    """Put a `PseudoWord` in the place of the encoder's embedding; the old one returns at the end."""
+    """Put a `PseudoWord` in the place of the encoder's embedding; at the end the old one returns."""
     base = text_encoder.get_input_embeddings()
     word = PseudoWord(base, token_ids, rows)  # type: ignore[arg-type]
     text_encoder.set_input_embeddings(word)
@@ -124,5 +124,6 @@ def expand(prompt: str, tokenizer: CLIPTokenizer) -> str:
         while f"{token}_{count}" in vocabulary:
             count += 1
         written = " ".join(tokens_of(token, count))
-        prompt = re.sub(re.escape(token) + r"(?!_\d)", lambda _: written, prompt)
+        pieces = re.split(re.escape(token) + r"(?!_\d)", prompt)
+        prompt = written.join(pieces)
     return prompt

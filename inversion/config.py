@@ -85,7 +85,7 @@ class Config(Section):
     word: str = "<style>"
     """The new word, in angle brackets so that it cannot be part of another."""
     num_vectors: Annotated[int, Field(ge=1, le=75)] = 4
-    """Vectors, and so tokens of the prompt, that the word takes. 1 is most portable, 16 holds more."""
+    """Vectors, and so tokens of the prompt, that the word takes: 1 is portable, 16 holds more."""
     initial_words: str = ""
     """Words of the vocabulary to begin with, repeated to the number of vectors; empty: random."""
     model: str = "storybook"

@@ -53,7 +53,7 @@ def find_examples(config: Config, crops: Path) -> list[Example]:
 
 
 def _from_crops(folder: Path) -> list[Example]:
-    with open(folder / CROPS, encoding="utf-8") as file:
+    with (folder / CROPS).open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file if line.strip()]
     if not lines:
         raise UserError(f"{folder / CROPS} lists no crops; run cropping again")

@@ -37,11 +37,14 @@ class StyleReport:
     def sentence(self) -> str:
         """The report in words."""
         low, high = self.reduction_interval
+        before, after, floor = (
+            part["total"] for part in (self.without_word, self.with_word, self.floor)
+        )
         return (
             f"style distance to {self.reference_pictures} held-out pictures: "
-            f"{self.without_word['total']:.3f} without the word, {self.with_word['total']:.3f} with "
-            f"it (fall {self.reduction:.3f}, 95% interval {low:.3f} to {high:.3f}, "
-            f"{self.pairs} pairs; pictures of the style itself: {self.floor['total']:.3f})"
+            f"{before:.3f} without the word, {after:.3f} with it (fall {self.reduction:.3f}, "
+            f"95% interval {low:.3f} to {high:.3f}, {self.pairs} pairs; "
+            f"pictures of the style itself: {floor:.3f})"
         )
 
 

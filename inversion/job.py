@@ -105,22 +105,22 @@ def _learn(config: Config, run: Run, sd, word: PseudoWord, material: Material):
     """Train from the last checkpoint on, with previews; `word` ends with the learned rows."""
     checkpoint, settings = run.folder / "checkpoint.pt", config.train
     state = _load_state(checkpoint, sd.device)
+    first = state.step if state else 0
+    run.truncate_metrics("step", first)  # steps after the checkpoint are taken again
     if state is not None:
-        run.truncate_metrics("step", state.step)
         with torch.no_grad():
             word.rows.copy_(state.rows)
     wanted = set(_preview_steps(config)) if run.is_main else set()
     if 0 in wanted and state is None:
         _preview(config, run, sd, 0)
-    first = state.step if state else 0
     yield Progress("learning " + config.word, first, settings.steps)
-    for step, state in train(sd, word, material, settings, config.seed, state):
+    for step, reached in train(sd, word, material, settings, config.seed, state):
         run.metric(**asdict(step))
         if run.is_main and step.step in wanted:
             _preview(config, run, sd, step.step)
         due = step.step % settings.checkpoint_every == 0 or step.step == settings.steps
         if run.is_main and due:
-            _save_state(checkpoint, state)
+            _save_state(checkpoint, reached)
         yield Progress("learning " + config.word, step.step, settings.steps, _said(step))
 
 

@@ -1,1 +1,1 @@
-"""The drawn world and the miniature Stable Diffusion trained on it: pseudoword's offline default."""
+"""A drawn world and the miniature Stable Diffusion trained on it: the offline default."""

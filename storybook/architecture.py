@@ -171,7 +171,7 @@ def _straight(conv: nn.Conv2d, tap: torch.Tensor) -> None:
     for colour in range(3):
         into = _carriers(conv.out_channels, colour)
         outof = _carriers(conv.in_channels, colour)
-        for a, b in zip(into, outof):
+        for a, b in zip(into, outof, strict=False):
             conv.weight[a] = 0
             conv.weight[a, b] = tap
             conv.bias[a] = 0  # type: ignore[index]

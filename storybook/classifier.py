@@ -4,6 +4,7 @@ It is trained on the illustrator's own labels and never sees a generated picture
 are added in training, so that it judges the subject and not the sharpness of an autoencoder.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,8 +39,12 @@ class Classifier(nn.Module):
         super().__init__()
         sizes = [3, width, 2 * width, 3 * width, 3 * width]
         layers: list[nn.Module] = []
-        for into, out in zip(sizes, sizes[1:]):
-            layers += [nn.Conv2d(into, out, 3, stride=2, padding=1), nn.GroupNorm(8, out), nn.SiLU()]
+        for into, out in itertools.pairwise(sizes):
+            layers += [
+                nn.Conv2d(into, out, 3, stride=2, padding=1),
+                nn.GroupNorm(8, out),
+                nn.SiLU(),
+            ]
             layers += [nn.Conv2d(out, out, 3, padding=1), nn.GroupNorm(8, out), nn.SiLU()]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2))
         features = sizes[-1] * 16
@@ -111,7 +116,10 @@ def accuracy(classifier: Classifier, data: Dataset) -> dict[str, float]:
     known = known[known >= len(data.captions) - HELD_OUT]
     found = classify(classifier, [data.pictures[k] for k in known])
     scenes = [data.scenes[k] for k in known]
-    return {q: float(np.mean([f[q] == s[q] for f, s in zip(found, scenes)])) for q in QUESTIONS}
+    return {
+        q: float(np.mean([f[q] == s[q] for f, s in zip(found, scenes, strict=False)]))
+        for q in QUESTIONS
+    }
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:

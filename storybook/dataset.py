@@ -46,10 +46,8 @@ def draw_dataset(folder: Path, count: int, side: int, seed: int = 0) -> Iterator
         shape = (count, side, side, 3)
         pictures = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            jobs = [
-                pool.submit(_draw_chunk, seed, f, min(CHUNK, count - f), side) for f in firsts
-            ]
-            for first, job in zip(firsts, jobs):
+            jobs = [pool.submit(_draw_chunk, seed, f, min(CHUNK, count - f), side) for f in firsts]
+            for first, job in zip(firsts, jobs, strict=False):
                 chunk, said = job.result()
                 pictures[first : first + len(chunk)] = chunk
                 lines.extend(said)
@@ -66,6 +64,6 @@ def draw_dataset(folder: Path, count: int, side: int, seed: int = 0) -> Iterator
 def load_dataset(folder: Path) -> Dataset:
     """Open what `draw_dataset` has drawn."""
     pictures = np.load(folder / "pictures.npy", mmap_mode="r")
-    with open(folder / "captions.jsonl", encoding="utf-8") as file:
+    with (folder / "captions.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     return Dataset(pictures, [x["caption"] for x in lines], [x["scene"] for x in lines])

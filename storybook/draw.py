@@ -52,7 +52,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--unseen", action="store_true", help=f"draw {', '.join(UNSEEN)}")
-    parser.add_argument("--square", action="store_true", help="256 px squares, subject in the middle")
+    parser.add_argument(
+        "--square", action="store_true", help="256 px squares, subject in the middle"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     paths = draw_folder(**vars(options))

@@ -61,7 +61,9 @@ def score(found: Sequence[dict], asked: Sequence[dict]) -> dict[str, dict]:
     """For every question the share of right answers with its 95% bootstrap interval."""
     scores = {}
     for question in QUESTIONS:
-        right = np.array([f[question] == a[question] for f, a in zip(found, asked)], dtype=float)
+        right = np.array(
+            [f[question] == a[question] for f, a in zip(found, asked, strict=False)], dtype=float
+        )
         low, high = bootstrap_interval(right)
         scores[question] = {"right": round(float(right.mean()), 3), "interval": [low, high]}
     return scores
@@ -79,7 +81,9 @@ def bias(sd, classifier, steps: int, scale: float, count: int) -> dict[str, floa
         f"{BIASED_COLOUR}_without_colour_word": float(
             np.mean([f["colour"] == BIASED_COLOUR for f in without])
         ),
-        "named_colour_obeyed": float(np.mean([f["colour"] == c for f, c in zip(told, explicit)])),
+        "named_colour_obeyed": float(
+            np.mean([f["colour"] == c for f, c in zip(told, explicit, strict=False)])
+        ),
         "pictures_each": count,
     }
 

@@ -1,4 +1,4 @@
-"""Draw a scene: the seeded illustrator behind the model's training pictures and the demo's scans."""
+"""Draw a scene: the seeded illustrator of the training pictures and of the demo's scans."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,9 @@ def _abstract(scene: Scene, width: float, rng: np.random.Generator) -> list[Shap
             shapes.append(ellipse(x, y, r, r * rng.uniform(0.4, 1), colour, turn=rng.uniform(0, 3)))
         else:
             angle = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 6))))
-            shapes.append(polygon(np.stack([np.cos(angle), np.sin(angle)], 1) * r + (x, y), colour, "subject"))
+            shapes.append(
+                polygon(np.stack([np.cos(angle), np.sin(angle)], 1) * r + (x, y), colour, "subject")
+            )
     return shapes
 
 
@@ -74,7 +76,9 @@ def _background(scene: Scene, width: float, rng: np.random.Generator) -> list[Sh
     ]
 
 
-def draw(scene: Scene, rng: np.random.Generator, size: int | tuple[int, int] = 64, roam=0.0) -> Drawing:
+def draw(
+    scene: Scene, rng: np.random.Generator, size: int | tuple[int, int] = 64, roam=0.0
+) -> Drawing:
     """Draw a scene.
 
     Args:

@@ -36,9 +36,7 @@ def triangles(width: float, palette: Palette, rng: Rng) -> list[Shape]:
 
 
 def squares(width: float, palette: Palette, rng: Rng) -> list[Shape]:
-    return [
-        box(x, y, x + s, y + s, _pick(palette, rng), "sky") for _, _, x, y, s in _cells(width)
-    ]
+    return [box(x, y, x + s, y + s, _pick(palette, rng), "sky") for _, _, x, y, s in _cells(width)]
 
 
 def dots(width: float, palette: Palette, rng: Rng) -> list[Shape]:
@@ -46,7 +44,9 @@ def dots(width: float, palette: Palette, rng: Rng) -> list[Shape]:
     for row, _, x, y, s in _cells(width):
         shift = s / 2 if row % 2 else 0.0
         colour = _pick(palette[1:] or palette, rng)
-        shapes.append(ellipse(x + s / 2 + shift, y + s / 2, s * 0.36, s * 0.36, colour, "sky", 0, 16))
+        shapes.append(
+            ellipse(x + s / 2 + shift, y + s / 2, s * 0.36, s * 0.36, colour, "sky", 0, 16)
+        )
     return shapes
 
 

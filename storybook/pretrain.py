@@ -35,7 +35,9 @@ def _final(path: Path, model: torch.nn.Module, train: Iterator[Progress], device
     write_atomically(path, lambda p: torch.save(model.state_dict(), p))
 
 
-def pretrain(work: Path, device, pictures: int, clip_plan, vae_plan, unet_plan) -> Iterator[Progress]:
+def pretrain(
+    work: Path, device, pictures: int, clip_plan, vae_plan, unet_plan
+) -> Iterator[Progress]:
     """All stages in order; yields progress; leaves `work/model`, a diffusers folder."""
     yield from draw_dataset(work / "pictures", pictures, parts.SIDE)
     data = load_dataset(work / "pictures")
@@ -130,13 +132,19 @@ def main(argv: list[str] | None = None) -> None:
     bar, stage = None, ""
     for progress in pretrain(options.work, pick_device(options.device), options.pictures, *plans):
         if progress.stage != stage:
-            stage, bar = progress.stage, tqdm(total=progress.total, desc=progress.stage, mininterval=5)
+            stage, bar = (
+                progress.stage,
+                tqdm(total=progress.total, desc=progress.stage, mininterval=5),
+            )
         assert bar is not None
         bar.update(progress.done - bar.n)
         bar.set_postfix_str(progress.note, refresh=False)
         if progress.done == progress.total:
             bar.close()
-    print(f"The model is in {options.work / 'model'}; copy it over {PACKAGED} to make it the default.")
+    print(
+        f"The model is in {options.work / 'model'}; copy it over {PACKAGED} to make it the default."
+    )
+    return None
 
 
 if __name__ == "__main__":

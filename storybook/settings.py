@@ -40,8 +40,14 @@ def sky(width: float, time: str, rng: Rng) -> list[Shape]:
 
 
 def _lit(time: str) -> Callable[[Colour], Colour]:
+    """Colours as they look in the light of that time of day."""
     light = SKIES[time][1]
-    return lambda colour: tuple(round(c * l / 255) for c, l in zip(colour, light))  # type: ignore
+
+    def lit(colour: Colour) -> Colour:
+        red, green, blue = (round(c * part / 255) for c, part in zip(colour, light, strict=True))
+        return red, green, blue
+
+    return lit
 
 
 def _hill(width, y, amplitude, phase, colour, layer: Layer = "ground") -> Shape:

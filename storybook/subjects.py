@@ -27,7 +27,15 @@ def _eye(x: float, y: float, size: float = 0.06) -> list[Shape]:
 
 
 def cat(colour: Colour) -> list[Shape]:
-    tail = [(0.42, 0.8), (0.7, 0.7), (0.82, 0.3), (0.74, -0.12), (0.9, -0.1), (1, 0.34), (0.84, 0.86)]
+    tail = [
+        (0.42, 0.8),
+        (0.7, 0.7),
+        (0.82, 0.3),
+        (0.74, -0.12),
+        (0.9, -0.1),
+        (1, 0.34),
+        (0.84, 0.86),
+    ]
     return [
         polygon([*tail, (0.5, 0.98)], shade(colour), "subject"),
         ellipse(0.05, 0.45, 0.55, 0.55, colour),

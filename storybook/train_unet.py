@@ -28,10 +28,12 @@ def cache_latents(vae: AutoencoderKL, data: Dataset, path: Path, device) -> Iter
         with autocast(device, False):
             picture = pixels(data.pictures[start : start + 200], device)
             parts.append(vae.encode(picture).latent_dist.mean.half().cpu().numpy())
-        yield Progress("encoding pictures", min(start + 200, len(data.captions)), len(data.captions))
+        yield Progress(
+            "encoding pictures", min(start + 200, len(data.captions)), len(data.captions)
+        )
 
     def write(target: Path) -> None:
-        with open(target, "wb") as file:
+        with target.open("wb") as file:
             np.save(file, np.concatenate(parts))
 
     write_atomically(path, write)
@@ -51,7 +53,7 @@ class TextCache:
         if new:
             ids = tokenize(self.tokenizer, new, CONTEXT).to(self.device)
             states = self.encoder(ids).last_hidden_state.half()
-            self.known.update(zip(new, states))
+            self.known.update(zip(new, states, strict=False))
         return torch.stack([self.known[c] for c in captions]).float()
 
 
@@ -81,7 +83,9 @@ def train_unet(
         rng = step_rng(plan, step)
         index = rng.choice(count, plan.batch_size, replace=False)
         dropped = rng.random(plan.batch_size) < CAPTION_DROPOUT
-        hidden = text(["" if drop else captions[k] for k, drop in zip(index, dropped)])
+        hidden = text(
+            ["" if drop else captions[k] for k, drop in zip(index, dropped, strict=False)]
+        )
         x_0 = latents[index].to(device).float()
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         eps = torch.randn(x_0.shape, generator=generator).to(device)
@@ -96,9 +100,11 @@ def train_unet(
         return (error * min_snr_weight(alpha_bar[t])).mean()
 
     unet.to(device).train()
-    with open(folder / "unet-loss.csv", "a", buffering=1) as log:
-        yield from fit(
-            "U-Net", unet, plan, loss_of, folder / "unet.pt",
-            lambda step, loss: log.write(f"{step},{loss:.5f}\n") if step % 20 == 0 else None,
-        )  # fmt: skip
+    with (folder / "unet-loss.csv").open("a", buffering=1) as log:
+
+        def report(step: int, loss: float) -> None:
+            if step % 20 == 0:
+                log.write(f"{step},{loss:.5f}\n")
+
+        yield from fit("U-Net", unet, plan, loss_of, folder / "unet.pt", report)
     unet.eval()

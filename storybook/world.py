@@ -103,14 +103,25 @@ def palette(rng: Rng) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _abstract_scene(rng: Rng) -> Scene:
+    """Loose shapes: they widen what a learned vector can ask for."""
+    return Scene(
+        subject=None,
+        colour=_choice(rng, PALETTE),
+        count=int(rng.integers(2, 5)),
+        palette=palette(rng),
+        pattern=_choice(rng, PATTERNS) if rng.random() < 0.5 else None,
+        outline=_choice(rng, OUTLINES),
+        said=frozenset({"colour", "pattern"}),
+    )
+
+
 def random_scene(rng: Rng, flat_share: float = 0.15) -> Scene:
     """A scene of the training world: 68% styled, 24% on patterned ground, 8% abstract."""
     kind = rng.random()
     subject = _choice(rng, SUBJECTS)
     if kind < 0.08:
-        return Scene(None, _choice(rng, PALETTE), int(rng.integers(2, 5)), palette=palette(rng),
-                     pattern=_choice(rng, PATTERNS) if rng.random() < 0.5 else None,
-                     outline=_choice(rng, OUTLINES), said=frozenset({"colour", "pattern"}))  # fmt: skip
+        return _abstract_scene(rng)
     if kind < 0.32:
         said = _said(rng, {"colour": 0.8, "pattern": 0.95, "outline": 0.9})
         colour = _choice(rng, PALETTE) if "colour" in said else natural_colour(subject, rng)
@@ -120,7 +131,9 @@ def random_scene(rng: Rng, flat_share: float = 0.15) -> Scene:
     colour = _choice(rng, COLOURS) if "colour" in said else natural_colour(subject, rng)
     count = int(rng.choice([1, 2, 3], p=[0.86, 0.07, 0.07]))
     style = "flat" if rng.random() < flat_share else _choice(rng, STYLES)
-    return Scene(subject, colour, count, _choice(rng, SETTINGS), _choice(rng, SKIES), style, said=said)
+    return Scene(
+        subject, colour, count, _choice(rng, SETTINGS), _choice(rng, SKIES), style, said=said
+    )
 
 
 def held_out_scene(style: str, subject: str, rng: Rng) -> Scene:

@@ -1,0 +1,99 @@
+"""Learned rows beside a frozen table do what one enlarged table would do."""
+
+import pytest
+import torch
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from diffusion.pseudo_word import PseudoWord, add_word, expand, register, training_rows
+from diffusion.stable_diffusion import load
+from lab.errors import UserError
+
+VOCABULARY, WIDTH = 50, 16
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    config = CLIPTextConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=WIDTH,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=12,
+        bos_token_id=48,
+        eos_token_id=49,
+        pad_token_id=49,
+    )
+    return CLIPTextModel(config).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("ids", [[50, 51], [7], [7, 50]])
+def test_output_and_gradient_equal_those_of_an_enlarged_table(encoder, ids):
+    rows = torch.randn(len(ids), WIDTH)
+    tokens = torch.tensor([[48, 3, *ids, 9, 49], [48, *ids, ids[0], 7, 49]][:1])
+    base = encoder.get_input_embeddings()
+
+    table = torch.cat([base.weight.detach(), torch.zeros(2, WIDTH)])
+    table[ids] = rows
+    table.requires_grad_(True)
+    encoder.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False))
+    reference = encoder(tokens).last_hidden_state
+    reference.square().sum().backward()
+    expected = encoder.get_input_embeddings().weight.grad[ids]
+    encoder.set_input_embeddings(base)
+
+    with training_rows(encoder, ids, rows) as word:
+        output = encoder(tokens).last_hidden_state
+        output.square().sum().backward()
+    assert torch.equal(output, reference)
+    torch.testing.assert_close(word.rows.grad, expected)
+    assert encoder.get_input_embeddings() is base
+
+
+def test_the_frozen_table_is_no_parameter_and_does_not_change():
+    base = nn.Embedding(VOCABULARY, WIDTH)
+    before = base.weight.detach().clone()
+    word = PseudoWord(base, [50, 51], torch.randn(2, WIDTH))
+    assert [name for name, _ in word.named_parameters()] == ["rows"]
+    optimizer = torch.optim.AdamW(word.parameters(), lr=1.0)
+    word(torch.tensor([[3, 50, 51]])).sum().backward()
+    optimizer.step()
+    assert torch.equal(base.weight, before)
+    assert "table" not in word.state_dict()
+
+
+def test_a_finished_word_gives_the_hidden_states_it_was_trained_with(tiny_sd_folder):
+    sd = load(str(tiny_sd_folder), device="cpu")
+    rows = torch.randn(3, sd.text_encoder.config.hidden_size)
+    ids = register(sd.tokenizer, "<w>", 3)
+    prompt = sd.tokenizer(expand("a <w> b", sd.tokenizer), return_tensors="pt").input_ids
+    with training_rows(sd.text_encoder, ids, rows), torch.no_grad():
+        trained = sd.text_encoder(prompt).last_hidden_state
+    fresh = load(str(tiny_sd_folder), device="cpu")
+    add_word(fresh, "<w>", rows)
+    with torch.no_grad():
+        finished = fresh.text_encoder(prompt).last_hidden_state
+    assert torch.equal(trained, finished)
+
+
+def test_a_word_of_several_vectors_is_written_out(tiny_sd_folder):
+    sd = load(str(tiny_sd_folder), device="cpu")
+    register(sd.tokenizer, "<w>", 3)
+    register(sd.tokenizer, "<one>", 1)
+    assert expand("a <w>, <one>", sd.tokenizer) == "a <w> <w>_1 <w>_2, <one>"
+    once = expand("a <w>", sd.tokenizer)
+    assert expand(once, sd.tokenizer).count("<w>_1") == 1 or once == "a <w> <w>_1 <w>_2"
+    ids = sd.tokenizer(once, add_special_tokens=False).input_ids
+    assert ids[-3:] == list(sd.tokenizer.convert_tokens_to_ids(["<w>", "<w>_1", "<w>_2"]))
+
+
+def test_words_are_refused_that_would_lose_their_meaning_or_do_not_fit(tiny_sd_folder):
+    sd = load(str(tiny_sd_folder), device="cpu")
+    known = next(iter(sd.tokenizer.get_vocab()))
+    with pytest.raises(UserError, match="already in the model's vocabulary"):
+        register(sd.tokenizer, known, 1)
+    with pytest.raises(UserError, match="width 7"):
+        add_word(sd, "<new>", torch.zeros(1, 7))
+    assert "<new>" not in sd.tokenizer.get_vocab()

@@ -1,0 +1,173 @@
+"""Laws of the training loop: a step is fixed by its number, and nothing but the rows is learned."""
+
+import pytest
+import torch
+
+from diffusion.pseudo_word import register, training_rows
+from diffusion.stable_diffusion import load
+from inversion import training
+from inversion.config import Train
+from inversion.data import Example, Latents
+from inversion.training import Material, State, initial_rows, make_batch, train
+from lab.device import noise
+from lab.errors import UserError
+
+WORD = "<w>"
+
+
+@pytest.fixture
+def sd(tiny_sd_folder):
+    return load(str(tiny_sd_folder), device="cpu", attention="plain")
+
+
+@pytest.fixture
+def material(sd, tmp_path):
+    shape = sd.latent_shape()
+    mean = torch.stack([noise((2, *shape), 7, k) for k in range(5)])
+    examples = [Example(tmp_path / f"{k}.png", f"thing {k}") for k in range(5)]
+    latents = Latents(mean, torch.full_like(mean, 0.1))
+    return Material(examples, latents, ("a [filewords] by [name]", "[name]: [filewords]"), WORD)
+
+
+def learn(sd, material, settings, seed=3, state=None, stop=None):
+    """The rows after training, from `state` if given, and the State at step `stop`."""
+    if WORD not in sd.tokenizer.get_vocab():
+        register(sd.tokenizer, WORD, 2)
+    ids = list(sd.tokenizer.convert_tokens_to_ids([WORD, WORD + "_1"]))
+    kept = None
+    losses = []
+    with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, seed)) as word:
+        for step, now in train(sd, word, material, settings, seed, state):
+            losses.append(step.loss)
+            if step.step == stop:
+                optimizer = torch.optim.AdamW([word.rows])
+                optimizer.load_state_dict(now.optimizer)
+                kept = State(now.step, now.rows.clone(), optimizer.state_dict())
+                break
+        return word.rows.detach().clone(), kept, losses
+
+
+def test_a_resumed_run_ends_with_the_same_bits(sd, material):
+    settings = Train(steps=6, batch_size=3)
+    whole, _, _ = learn(sd, material, settings)
+    _, state, _ = learn(sd, material, settings, stop=4)
+    resumed, _, losses = learn(sd, material, settings, state=state)
+    assert len(losses) == 2
+    assert torch.equal(resumed, whole)
+
+
+def test_only_the_rows_are_learned(sd, material):
+    frozen = {
+        f"{name}.{key}": value.clone()
+        for name in ("text_encoder", "unet", "vae")
+        for key, value in getattr(sd, name).state_dict().items()
+    }
+    rows, _, _ = learn(sd, material, Train(steps=3, batch_size=2))
+    assert not torch.equal(rows, initial_rows(sd, "", 2, 3))
+    for name in ("text_encoder", "unet", "vae"):
+        for key, value in getattr(sd, name).state_dict().items():
+            assert torch.equal(value, frozen[f"{name}.{key}"]), f"{name}.{key}"
+
+
+def test_accumulation_changes_nothing_but_rounding(sd, material):
+    whole, _, one = learn(sd, material, Train(steps=3, batch_size=4, weight_decay=0.1))
+    parts, _, four = learn(
+        sd, material, Train(steps=3, batch_size=4, gradient_accumulation=4, weight_decay=0.1)
+    )
+    torch.testing.assert_close(one, four, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-4)
+
+
+def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material, monkeypatch):
+    register(sd.tokenizer, WORD, 2)
+    ids = list(sd.tokenizer.convert_tokens_to_ids([WORD, WORD + "_1"]))
+    alpha_bar = training.alpha_bars(sd.scheduler_config)
+    settings = Train(batch_size=5)
+
+    def gradient(index, count):
+        monkeypatch.setattr(training, "process_index", lambda: index)
+        monkeypatch.setattr(training, "process_count", lambda: count)
+        monkeypatch.setattr(training, "_sum_over_processes", lambda tensor: tensor)
+        with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, 0)) as word:
+            loss = training._gradient(sd, word, material, settings, 0, 0, alpha_bar)
+            return word.rows.grad.clone(), loss
+
+    whole, loss = gradient(0, 1)
+    shares = [gradient(index, 3) for index in range(3)]
+    torch.testing.assert_close(sum(g for g, _ in shares), whole, rtol=1e-4, atol=1e-7)
+    assert sum(part for _, part in shares) == pytest.approx(loss, rel=1e-5)
+
+
+def test_every_picture_comes_once_before_any_comes_twice():
+    for lap in range(3):
+        order = [training._picture(0, lap * 7 + k, 7) for k in range(7)]
+        assert sorted(order) == list(range(7))
+    assert [training._picture(0, k, 7) for k in range(7)] != list(range(7))
+
+
+def test_a_batch_is_the_same_however_it_is_divided(sd, material):
+    register(sd.tokenizer, WORD, 2)
+    settings = Train(batch_size=6)
+    whole = make_batch(sd, material, settings, 1, 9, range(6))
+    odd = make_batch(sd, material, settings, 1, 9, range(1, 6, 2))
+    for name in ("x_0", "timesteps", "eps", "token_ids"):
+        assert torch.equal(getattr(whole, name)[1::2], getattr(odd, name)), name
+    # one timestep in each sixth of the thousand
+    assert sorted(int(t) * 6 // 1000 for t in whole.timesteps) == list(range(6))
+
+
+def test_the_noise_of_two_steps_or_pictures_is_never_the_same(sd, material):
+    settings = Train(batch_size=4)
+    register(sd.tokenizer, WORD, 2)
+    noises = torch.cat([make_batch(sd, material, settings, 1, s, range(4)).eps for s in (0, 1)])
+    assert len({float(eps.sum()) for eps in noises}) == 8
+
+
+def test_initial_rows_are_words_or_look_like_the_vocabulary(sd):
+    table = sd.text_encoder.get_input_embeddings().weight
+    ids = sd.tokenizer("ab c", add_special_tokens=False).input_ids
+    rows = initial_rows(sd, "ab c", 5, 0)
+    assert torch.equal(rows, table[[ids[k % len(ids)] for k in range(5)]])
+    many = initial_rows(sd, "", 4000, 0)
+    torch.testing.assert_close(many.mean(0), table.mean(0), atol=0.1 * table.std().item(), rtol=0)
+    torch.testing.assert_close(many.std(0), table.std(0), rtol=0.1, atol=0)
+    assert torch.equal(initial_rows(sd, "", 3, 5), initial_rows(sd, "", 3, 5))
+
+
+def test_training_stops_with_a_sentence_when_the_word_gets_no_gradient(sd, material):
+    lost = Material(material.examples, material.latents, ("a [filewords]",), WORD)
+    with pytest.raises(UserError, match="no gradient"):
+        learn(sd, lost, Train(steps=2, batch_size=2))
+
+
+def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(sd, material):
+    broken = Latents(material.latents.mean * torch.nan, material.latents.std)
+    bad = Material(material.examples, broken, material.templates, WORD)
+    with pytest.raises(UserError, match="learning_rate"):
+        learn(sd, bad, Train(steps=2, batch_size=2))
+
+
+def test_v_prediction_learns_the_velocity(sd, material):
+    ids = register(sd.tokenizer, WORD, 2)
+    batch = make_batch(sd, material, Train(batch_size=2), 0, 0, range(2))
+    alpha_bar = training.alpha_bars(sd.scheduler_config)
+
+    class Perfect:
+        """A U-Net that always answers with the velocity (Salimans & Ho 2022)."""
+
+        def __call__(self, x_t, timesteps, encoder_hidden_states):
+            a = alpha_bar[timesteps][:, None, None, None]
+            v = a.sqrt() * batch.eps - (1 - a).sqrt() * batch.x_0
+            return type("Output", (), {"sample": v})
+
+    sd.unet = Perfect()
+    sd.scheduler_config = sd.scheduler_config | {"prediction_type": "v_prediction"}
+    with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, 0)), torch.no_grad():
+        assert training.loss_of(sd, batch, alpha_bar).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_cosine_schedule_starts_at_the_rate_and_ends_at_zero():
+    settings = Train(steps=100, learning_rate=0.01, schedule="cosine")
+    rates = [training.learning_rate(settings, step) for step in range(101)]
+    assert rates[0] == 0.01 and rates[50] == pytest.approx(0.005) and rates[100] < 1e-12
+    assert rates == sorted(rates, reverse=True)
