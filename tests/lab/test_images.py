@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from lab.images import (
     save_png,
     with_caption,
 )
+
+LOSSLESS: dict[str, dict[str, Any]] = {".webp": {"lossless": True}, ".jpg": {"quality": 100}}
+"""What to tell Pillow so that a format keeps the pixels, or nearly."""
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_a_picture_is_upright_whatever_the_camera_wrote(tmp_path, picture, orien
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"photo{suffix}"
-    stored.save(path, exif=exif, **({"lossless": True} if suffix == ".webp" else {}))
+    stored.save(path, exif=exif, **LOSSLESS.get(suffix, {}))
     image = read_image(path)
     assert np.array_equal(pixels(image), pixels(picture))
     assert not image.getexif()
@@ -149,7 +153,7 @@ def test_cmyk_is_ink_on_white(tmp_path, suffix):
     image = Image.new("CMYK", (48, 16))
     for i, ink in enumerate(inks):
         image.paste(ink, (16 * i, 0, 16 * i + 16, 16))
-    image.save(tmp_path / f"a{suffix}", **({"quality": 100} if suffix == ".jpg" else {}))
+    image.save(tmp_path / f"a{suffix}", **LOSSLESS.get(suffix, {}))
     got = pixels(read_image(tmp_path / f"a{suffix}"))
     for i, colour in enumerate(inks.values()):
         assert np.abs(got[8, 16 * i + 8] - colour).max() <= 6
@@ -164,9 +168,9 @@ def swapped_profile() -> bytes:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_colours_go_through_the_embedded_profile(tmp_path, suffix):
-    options = {"quality": 100} if suffix == ".jpg" else {}
     path = tmp_path / f"a{suffix}"
-    Image.new("RGB", (16, 16), (255, 0, 0)).save(path, icc_profile=swapped_profile(), **options)
+    red = Image.new("RGB", (16, 16), (255, 0, 0))
+    red.save(path, icc_profile=swapped_profile(), **LOSSLESS.get(suffix, {}))
     image = read_image(path)
     assert np.abs(pixels(image)[8, 8] - [0, 0, 255]).max() <= 3
     assert "icc_profile" not in image.info
@@ -188,7 +192,7 @@ def test_an_srgb_profile_changes_nothing(tmp_path, picture):
 def test_of_an_animation_the_first_frame_is_read(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
     path = tmp_path / f"a{suffix}"
-    options = {"lossless": True} if suffix == ".webp" else {}
+    options = LOSSLESS.get(suffix, {})
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, **options)
     assert pixels(read_image(path))[0, 0].tolist() == [255, 0, 0]
 
