@@ -47,7 +47,8 @@ def save_embedding(
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     with safe_open(path, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file}
+        names = file.keys()  # a safe_open is no dictionary: it cannot be iterated itself
+        tensors = {name: file.get_tensor(name) for name in names}
         notes = file.metadata() or {}
     return tensors, json.loads(notes[METADATA]) if METADATA in notes else notes
 

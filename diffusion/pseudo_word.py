@@ -55,7 +55,7 @@ class PseudoWord(nn.Module):
 
 @contextmanager
 def training_rows(text_encoder: CLIPTextModel, token_ids: Sequence[int], rows: torch.Tensor):
-    """Put a `PseudoWord` in the place of the encoder's embedding; at the end the old one returns."""
+    """Put a `PseudoWord` in the encoder's embedding's place; the old one returns at the end."""
     base = text_encoder.get_input_embeddings()
     word = PseudoWord(base, token_ids, rows)  # type: ignore[arg-type]
     text_encoder.set_input_embeddings(word)
