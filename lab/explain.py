@@ -78,8 +78,8 @@ def _kind(info: Any) -> str:
     default = info.get_default(call_default_factory=not info.default_factory_takes_validated_data)
     if default is PydanticUndefined:
         return f"({described}; required)"
-    if isinstance(default, BaseModel):
-        return f"({described})"
+    if isinstance(default, BaseModel) and len(wording.members(info)) == 1:
+        return f"({described})"  # each of its settings says its own default
     value = json.dumps(to_jsonable_python(default, by_alias=True), ensure_ascii=False)
     return f"({described}; default {value})"
 

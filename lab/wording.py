@@ -105,12 +105,16 @@ def _constraints(annotation: Any) -> str:
     flat = [
         m for item in metadata for m in (item.metadata if isinstance(item, FieldInfo) else [item])
     ]
-    words = [
-        f"{phrase} {getattr(item, bound):g}"
+    bounds = {
+        bound: str(value) if isinstance(value, int) else f"{value:g}"
         for item in flat
-        for bound, phrase in _BOUNDS
-        if isinstance(getattr(item, bound, None), int | float)
-    ]
+        for bound, _ in _BOUNDS
+        if isinstance(value := getattr(item, bound, None), int | float)
+    }
+    if bounds.keys() == {"ge", "le"}:
+        words = [f"from {bounds['ge']} to {bounds['le']}"]
+    else:
+        words = [f"{phrase} {bounds[bound]}" for bound, phrase in _BOUNDS if bound in bounds]
     for item in flat:
         if (step := getattr(item, "multiple_of", None)) is not None:
             words.append(f"divisible by {step:g}")

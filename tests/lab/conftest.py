@@ -75,6 +75,8 @@ class Crop(Section):
     """Folder of pictures, with those below it. Any format."""
     rate: float = 1e-3
     """A rate."""
+    share: float = Field(default=0.5, ge=0, le=1)
+    """A part of the whole."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def test_sections_come_in_running_order_with_their_defaults(load, models):
     assert list(experiment.sections) == ["cropping", "cfg"]
     assert experiment.name == "x"
     assert experiment.sections["cfg"] == models["cfg"](seed=3)
-    assert experiment.resolved["cropping"] == {"source": "pictures", "rate": 0.001}
+    assert experiment.resolved["cropping"] == {"source": "pictures", "rate": 0.001, "share": 0.5}
     assert list(experiment.resolved) == ["name", "cropping", "cfg"]
 
 

@@ -20,7 +20,7 @@ MISTAKES = {
     ),
     "nothing like it": (
         "cropping:\n  source: a\n  zzz: 3\n",
-        "x.yaml:3:3: cropping.zzz is not a setting; cropping has source, rate",
+        "x.yaml:3:3: cropping.zzz is not a setting; cropping has source, rate, share",
     ),
     "setting outside its section": (
         "cfg:\nrate: 3\n",
@@ -70,6 +70,10 @@ MISTAKES = {
     "out of bounds": (
         "cfg: {video: {fps: 0}}",
         "x.yaml:1:20: cfg.video.fps should be a whole number above 0, not 0",
+    ),
+    "outside an interval": (
+        "cropping: {source: a, share: 2}",
+        "x.yaml:1:30: cropping.share should be a number from 0 to 1, not 2",
     ),
     "mistyped choice": (
         "cfg: {scheduler: dimm}",
