@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def picture(seed: int, size=(90, 60)) -> Image.Image:
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", size, tuple(int(v) for v in rng.integers(120, 255, 3)))
-    x, y = rng.integers(0, max(1, size[0] - 24)), rng.integers(0, max(1, size[1] - 24))
+    x, y = (int(rng.integers(0, max(1, side - 24))) for side in size)
     image.paste(tuple(int(v) for v in rng.integers(0, 120, 3)), (x, y, x + 24, y + 24))
     return image
 

@@ -26,6 +26,20 @@ def test_every_cue_prefers_a_figure_on_a_plain_ground(cue):
 
 
 @pytest.mark.parametrize("cue", CUES.values(), ids=CUES.keys())
+def test_no_cue_knows_left_from_right_or_up_from_down(cue):
+    rng = np.random.default_rng(0)
+    rgb = np.full((160, 224, 3), (220, 226, 200), np.uint8)
+    for _ in range(60):
+        x, y = int(rng.integers(0, 224)), int(rng.integers(0, 160))
+        cv2.circle(rgb, (x, y), int(rng.integers(4, 20)), rng.integers(0, 256, 3).tolist(), -1)
+    lab = to_working_lab(rgb)
+    expected = cue(lab)
+    for axis in (0, 1):
+        mirrored = np.flip(cue(np.ascontiguousarray(np.flip(lab, axis))), axis)
+        np.testing.assert_allclose(mirrored, expected, rtol=1e-2, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize("cue", CUES.values(), ids=CUES.keys())
 @pytest.mark.parametrize("shape", [(40, 60), (8, 224), (224, 8), (8, 8)])
 def test_every_cue_survives_any_picture(cue, shape):
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
