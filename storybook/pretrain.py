@@ -7,6 +7,7 @@ ordinary diffusers folder. Every stage can be killed and resumed, and is skipped
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from tqdm import tqdm
 from lab.device import pick_device
 from lab.run import Progress, write_atomically, write_json
 from storybook import architecture as parts
+from storybook.classifier import PACKAGED as PACKAGED_JUDGE
+from storybook.classifier import Classifier, accuracy, save_classifier, train_classifier
 from storybook.dataset import draw_dataset, load_dataset
 from storybook.train_autoencoder import psnr, train_autoencoder
 from storybook.train_clip import matching_accuracy, train_clip
@@ -23,6 +26,7 @@ from storybook.train_unet import TextCache, cache_latents, train_unet
 from storybook.training import Plan
 
 PACKAGED = Path(__file__).parent / "model"
+CLASSIFIER_PLAN = Plan(1600, 48, 2e-3, decay=0.5, ema=0.99)
 
 
 def _final(path: Path, model: torch.nn.Module, train: Iterator[Progress], device):
@@ -41,7 +45,7 @@ def pretrain(
     """All stages in order; yields progress; leaves `work/model`, a diffusers folder."""
     yield from draw_dataset(work / "pictures", pictures, parts.SIDE)
     data = load_dataset(work / "pictures")
-    figures: dict[str, float] = {}
+    figures: dict[str, Any] = {}
 
     if not (work / "tokenizer" / "merges.txt").exists():
         parts.train_tokenizer(data.captions, work / "tokenizer")
@@ -51,6 +55,13 @@ def pretrain(
     train = train_clip(clip, tokenizer, data, clip_plan, work, device)
     yield from _final(work / "clip-final.pt", clip, train, device)
     figures["clip_matching_among_100"] = matching_accuracy(clip, tokenizer, data, device)
+
+    torch.manual_seed(3)
+    judge = Classifier()
+    train = train_classifier(judge, data, CLASSIFIER_PLAN, work, device)
+    yield from _final(work / "classifier-final.pt", judge, train, device)
+    figures["classifier"] = accuracy(judge, data)
+    save_classifier(judge.cpu(), work / PACKAGED_JUDGE.name)
 
     torch.manual_seed(1)
     vae = parts.build_autoencoder()
