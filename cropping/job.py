@@ -163,8 +163,8 @@ def _finish(run: Run, config: Config, records: list[dict], cards: list[Image.Ima
     for number, page in enumerate(pages, start=1):
         name = "contact-sheet.jpg" if number == 1 else f"contact-sheet-{number}.jpg"
         write_atomically(run.folder / name, lambda path, page=page: page.save(path, quality=88))
-        what = "each source with its square, and the crop"
-        run.show(name, what if len(pages) == 1 else f"{what}, sheet {number} of {len(pages)}")
+    others = f" (the first of {len(pages)} sheets)" if len(pages) > 1 else ""
+    run.show("contact-sheet.jpg", f"each source with its square, and the crop{others}")
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     write_text(run.folder / INDEX, "".join(lines))
     run.show(INDEX, f"{len(records)} crops with caption, source and rectangle")
