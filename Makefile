@@ -35,12 +35,17 @@ help:
 	@echo "make demo | test | check | format | schema | clean"
 
 # A stamp is newer than what it was made from, so the second call is quick.
-.venv/.installed: $(DECLARED)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
+.venv/.installed: $(DECLARED) | $(BIN)/python
+	$(INSTALL) .
 	@touch $@
 
-.venv/.installed-%: $(DECLARED)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+.venv/.installed-%: $(DECLARED) | $(BIN)/python
+	$(INSTALL) '.[$*]'
 	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("the versions in constraints.txt need Python 3.11 or newer: \
+	make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
