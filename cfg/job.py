@@ -12,7 +12,7 @@ from accelerate import PartialState
 
 from cfg import sheet, sweep
 from cfg.config import Config, exact_scales
-from cfg.sweep import Frame
+from cfg.sweep import Chunk, Frame
 from diffusion.formats import Embedding, load_embedding
 from diffusion.prompts import cut_off, require_known_words
 from diffusion.pseudo_word import add_word
@@ -74,8 +74,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
 class Processes:
     """The processes that `accelerate launch` started; for a single one, nothing here does a thing.
 
-    The frames that are missing are divided by rank, in chunks; the first process waits for the
-    others and makes film and sheets of what all of them rendered.
+    The chunks to render are divided by rank; the first process waits for the others and makes film
+    and sheets of what all of them rendered.
     """
 
     def __init__(self, device: str):
@@ -92,9 +92,9 @@ class Processes:
         if self._state is not None:
             self._state.wait_for_everyone()
 
-    def share(self, frames: Sequence[Frame], chunk: int) -> list[Frame]:
-        """This process's part of the frames: every `count`-th chunk."""
-        return [frame for i, frame in enumerate(frames) if i // chunk % self.count == self.index]
+    def share(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """This process's part of the chunks."""
+        return chunks[self.index :: self.count]
 
 
 def find_words(config: Config, inversion: Path) -> list[Word]:
@@ -174,14 +174,15 @@ def _render(
     processes.wait()
     todo = sweep.missing(frames)  # every process sees the same: nobody renders before all looked
     processes.wait()
-    mine = processes.share(todo, batch_size)
-    there, stage = len(frames) - len(todo), "drawing"
-    if there and todo:
-        run.note(f"{there} of {len(frames)} frames were there already and kept")
-    yield Progress(stage, len(frames) - len(mine), len(frames))
-    for state in sweep.render(sd, mine, config, batch_size):
+    mine = processes.share(sweep.chunks_of(todo, batch_size))
+    total = sum(frame is not None for chunk in mine for frame in chunk)
+    there, stage = len(frames) - total, "drawing"
+    if run.is_main and todo and len(todo) < len(frames):
+        run.note(f"{len(frames) - len(todo)} of {len(frames)} frames were there already")
+    yield Progress(stage, there, len(frames))
+    for state in sweep.render(sd, mine, config):
         note = f"step {state.step} of {state.steps}" if state.steps else ""
-        yield Progress(stage, len(frames) - len(mine) + state.done, len(frames), note)
+        yield Progress(stage, there + state.done, len(frames), note)
     processes.wait()
 
 

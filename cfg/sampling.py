@@ -114,8 +114,9 @@ def sample(
 ) -> Iterator[np.ndarray]:
     """Draw one picture per prompt, uint8 [H, W, 3], in order.
 
-    A picture is fixed by its prompt, seed, scale and `batch_size`: not a bit of it depends on the
-    pictures beside it, because every batch has the same size (the last one is padded).
+    A picture is fixed by its prompt, seed, scale and `batch_size`, and not by the pictures beside
+    it, because every batch has the same size (the last one is padded). On a CPU its place in the
+    batch may show in the last bit (`cfg.sweep.chunks_of` says why).
     """
     if isinstance(guidance_scale, int | float):
         guidance_scale = [float(guidance_scale)] * len(prompts)

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from cfg.config import Config
 from cfg.sampling import denoise
 from diffusion.prompts import encode_prompts
 from diffusion.stable_diffusion import StableDiffusion, decode
-from lab.device import noise, padded_chunks
+from lab.device import noise
 from lab.images import save_png
 from lab.run import Run
 
@@ -125,6 +126,30 @@ def batch_size_for(
     return max(1, min(most, cells // (latent_shape[1] * latent_shape[2])))
 
 
+Chunk = tuple[Frame | None, ...]
+"""Frames to compute at once, always the same number; None stands for padding."""
+
+
+def chunks_of(frames: Sequence[Frame], batch_size: int) -> list[Chunk]:
+    """Frames in chunks of exactly `batch_size`, each frame once, in its place in the batch.
+
+    That place is its index modulo the batch size. A CPU may round the last bit of a picture
+    differently at another place: PyTorch computes SiLU by vectors, and by single numbers where its
+    threads' shares of a batch end, which may be inside of a picture. So a sweep that was stopped
+    anywhere ends with the same bytes. Only where most of that would be padding, as when a step was
+    halved, are the frames packed regardless of their places.
+    """
+    places: list[list[Frame]] = [[] for _ in range(batch_size)]
+    for frame in frames:
+        places[frame.index % batch_size].append(frame)
+    chunks = list(zip_longest(*places))
+    fewest = -(-len(frames) // batch_size)
+    if len(chunks) > fewest + 4:
+        padded: list[Frame | None] = [*frames, *[None] * (fewest * batch_size - len(frames))]
+        return [tuple(padded[i * batch_size : (i + 1) * batch_size]) for i in range(fewest)]
+    return chunks
+
+
 @dataclass(frozen=True)
 class Rendered:
     """How far `render` is: `done` frames are written; `step` of `steps` of the chunk in work."""
@@ -134,30 +159,31 @@ class Rendered:
     steps: int
 
 
-def render(
-    sd: StableDiffusion, frames: Sequence[Frame], config: Config, batch_size: int
-) -> Iterator[Rendered]:
-    """Draw frames and write each to its file, `batch_size` scales at once.
+def render(sd: StableDiffusion, chunks: Sequence[Chunk], config: Config) -> Iterator[Rendered]:
+    """Draw frames, a chunk of scales at once, and write each to its file.
 
     All scales share the starting noise of the seed, and what an ancestral scheduler draws later.
     The text is encoded once. No bit of a frame depends on which other scales are drawn with it.
     """
+    if not chunks:
+        return
+    batch_size = len(chunks[0])
     encoded = encode_prompts(sd, [config.prompt, config.negative_prompt])
     cond, uncond = (part.repeat(batch_size, 1, 1) for part in encoded.split(1))
     x_T = noise(sd.latent_shape(), config.seed, 0).repeat(batch_size, 1, 1, 1)
+    seeds = [config.seed] * batch_size
     done = 0
-    for chunk, real in padded_chunks(frames, batch_size):
-        scale = torch.tensor([float(frame.scale) for frame in chunk])
-        seeds = [config.seed] * batch_size
+    for chunk in chunks:
+        padding = next(float(frame.scale) for frame in chunk if frame)
+        scale = torch.tensor([float(frame.scale) if frame else padding for frame in chunk])
         latents = x_T
-        walk = denoise(sd, x_T, cond, uncond, scale, config.scheduler, config.steps, seeds)
-        for step in walk:
+        for step in denoise(sd, x_T, cond, uncond, scale, config.scheduler, config.steps, seeds):
             latents = step.latents
             yield Rendered(done, step.index + 1, step.total)
-        pictures = decode(sd, latents)[:real]
-        for frame, pixels in zip(chunk[:real], pictures, strict=True):
-            save_png(Image.fromarray(pixels), frame.path, _text(frame, config))
-        done += real
+        for frame, pixels in zip(chunk, decode(sd, latents), strict=True):
+            if frame:
+                save_png(Image.fromarray(pixels), frame.path, _text(frame, config))
+                done += 1
         yield Rendered(done, 0, 0)
 
 

@@ -29,7 +29,7 @@ def _tiny_tokenizer(folder: Path):
 
 @pytest.fixture(scope="session")
 def tiny_sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A miniature Stable Diffusion 1.x with random weights, a diffusers folder: 32 px, 8x8x4 latents.
+    """A miniature Stable Diffusion 1.x with random weights as a diffusers folder: 32 px, 8x8x4.
 
     The classes are the real ones; three steps take milliseconds. Do not write into the folder.
     """
@@ -47,8 +47,8 @@ def tiny_sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     vae: dict[str, Any] = {
         "block_out_channels": (8, 16, 16), "norm_num_groups": 4, "layers_per_block": 1,
-        "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3,
-        "latent_channels": 4, "sample_size": 32,
+        "down_block_types": ("DownEncoderBlock2D",) * 3, "latent_channels": 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 3, "sample_size": 32,
     }  # fmt: skip
     unet: dict[str, Any] = {
         "sample_size": 8, "block_out_channels": (16, 32), "layers_per_block": 1,
@@ -65,6 +65,9 @@ def tiny_sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parts["text_encoder"] = CLIPTextModel(CLIPTextConfig(**text))
         parts["vae"] = diffusers.AutoencoderKL(**vae)
         parts["unet"] = diffusers.UNet2DConditionModel(**unet)
+    with torch.no_grad():  # or the prompt would hardly matter
+        for name, weight in parts["unet"].named_parameters():
+            weight.mul_(3 if "attn2" in name else 1)
     parts |= {"tokenizer": tokenizer, "scheduler": diffusers.PNDMScheduler(**schedule)}
     pipeline = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipeline.save_pretrained(folder / "model")

@@ -1,0 +1,87 @@
+"""Real processes: several that share a sweep, and one that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cfg import job
+from cfg.config import Config
+from lab.config import load_experiment
+from lab.run import Run
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = """\
+cfg:
+  prompt: a cat
+  guidance_scales: {{from: 0, to: {to}, step: 0.25}}
+  steps: 2
+  batch_size: 4
+  device: cpu
+  video: {{size: 64, fps: 10}}
+  model: {model}
+"""
+LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "cfg"]
+
+
+@pytest.fixture
+def start(tmp_path, tiny_sd_folder):
+    """Start `python -m MODULE ... FILE` on a sweep up to a scale; give the process."""
+
+    def started(outputs, to, *module):
+        file = tmp_path / "x.yaml"
+        file.write_text(SETTINGS.format(to=to, model=tiny_sd_folder))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", *module, str(file), "--outputs", str(tmp_path / outputs)]
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        )
+
+    return started
+
+
+def here(outputs, file):
+    """The same sweep in this process."""
+    config = load_experiment(file, [], {"cfg": Config}).sections["cfg"]
+    assert isinstance(config, Config)
+    with Run(outputs, "x", "cfg") as run:
+        list(job.run(config, run))
+
+
+def results(folder):
+    """What was made, without what tells of time and place."""
+    files = [f for f in folder.rglob("*") if f.is_file() and f.name != "manifest.json"]
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files}
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(tmp_path, start):
+    process = start("two", 4, *LAUNCH)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    here(tmp_path / "one", tmp_path / "x.yaml")
+    made = results(tmp_path / "two")
+    assert sum("frames" in name for name in made) == 17
+    assert made == results(tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, start):
+    process = start("killed", 20, "cfg")
+    frames = tmp_path / "killed" / "x" / "cfg" / "frames"
+    until = time.monotonic() + 120
+    while not frames.is_dir() or len(list(frames.glob("0*.png"))) < 3:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(list(frames.glob("0*.png"))) < 81
+    assert not (frames.parent / "guidance.mp4").exists()
+    here(tmp_path / "killed", tmp_path / "x.yaml")
+    here(tmp_path / "whole", tmp_path / "x.yaml")
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")

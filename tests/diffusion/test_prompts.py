@@ -1,0 +1,65 @@
+"""Encoding prompts as diffusers does, each for itself."""
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from diffusion.prompts import cut_off, encode_prompts, require_known_words, tokenize
+from diffusion.pseudo_word import add_word
+from diffusion.stable_diffusion import load
+from lab.errors import UserError
+
+
+@pytest.fixture
+def sd(tiny_sd_folder):
+    return load(str(tiny_sd_folder), device="cpu")
+
+
+def test_encodings_are_those_of_the_pipeline(sd, tiny_sd_folder):
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_sd_folder, safety_checker=None)
+    prompts = ["a cat", "", "a dove in the style of a tree " * 5]
+    theirs, _ = pipeline.encode_prompt(prompts, "cpu", 1, False)
+    torch.testing.assert_close(encode_prompts(sd, prompts), theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_an_encoding_does_not_depend_on_the_prompts_beside_it(sd):
+    together = encode_prompts(sd, ["a cat", "a house", "a cat", ""])
+    assert torch.equal(together[1], encode_prompts(sd, ["a house"])[0])
+    assert torch.equal(together[0], together[2])
+    assert torch.equal(together[3], encode_prompts(sd, [""])[0])
+
+
+def test_each_prompt_is_encoded_once(sd):
+    calls = []
+    sd.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+    encode_prompts(sd, ["a cat", "a house", "a cat", "a cat"])
+    assert len(calls) == 2
+
+
+def test_a_word_of_several_vectors_takes_all_of_its_places(sd):
+    width = sd.text_encoder.config.hidden_size
+    vectors = torch.randn(3, width, generator=torch.Generator().manual_seed(0))
+    add_word(sd, "<w>", vectors)
+    token_ids = tokenize(sd, "a <w> cat")[0].tolist()
+    learned = sd.tokenizer.convert_tokens_to_ids(["<w>", "<w>_1", "<w>_2"])
+    assert token_ids[2:5] == learned
+    assert not torch.equal(encode_prompts(sd, ["a <w> cat"]), encode_prompts(sd, ["a cat"]))
+
+
+def test_the_end_that_does_not_fit_is_named(sd):
+    # this tokenizer spells: one token a letter, and two of the 77 are start and end
+    assert cut_off(sd, "a" * 75) == ""
+    assert cut_off(sd, "a" * 75 + " dog") == "dog"
+    assert cut_off(sd, "a" * 60) == ""
+
+
+def test_a_word_that_nobody_taught_is_refused(sd):
+    with pytest.raises(
+        UserError, match=r"uses <w>, which the model does not know.*\(known: none\)"
+    ):
+        require_known_words(sd, "a cat in the style of <w>")
+    require_known_words(sd, "a cat in the style of <w>", ["<w>"])
+    add_word(sd, "<w>", torch.zeros(1, sd.text_encoder.config.hidden_size))
+    require_known_words(sd, "a cat in the style of <w>, 1 < 2 > 0")
+    with pytest.raises(UserError, match=r"<v>.*known: <w>"):
+        require_known_words(sd, "<v> and <w>")
