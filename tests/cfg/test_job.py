@@ -147,13 +147,15 @@ def test_a_widened_sweep_renders_only_what_is_new(tmp_path, configured, evaluati
 
 
 def test_another_seed_prompt_or_weight_is_another_sweep(tmp_path, configured, evaluations):
+    settings = {}
     swept(tmp_path, configured(to=0.75))
-    for settings in ({"seed": 1}, {"prompt": "a dog"}, {"steps": 3}, {"negative_prompt": "fog"}):
+    for change in ({"seed": 1}, {"prompt": "a dog"}, {"steps": 3}, {"negative_prompt": "fog"}):
         evaluations.clear()
+        settings |= change  # one change at a time
         swept(tmp_path, configured(to=0.75, **settings))
         assert evaluations
     evaluations.clear()
-    swept(tmp_path, configured(to=0.75, negative_prompt="fog", video={"fps": 7, "size": 64}))
+    swept(tmp_path, configured(to=0.75, **settings, video={"fps": 7, "size": 64}))
     assert evaluations == []  # another film of the same pictures
 
 
