@@ -7,6 +7,7 @@ for one picture does not depend on the pictures beside it.
 
 import hashlib
 import importlib.resources
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,4 +264,4 @@ def _constant_parts(batch: Tensor, pixels_per_picture: int) -> Iterator[tuple[Te
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].strip()[:200].rstrip(". ")
+    return textwrap.shorten(lines[0], 160, placeholder=" ...").rstrip(".")
