@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from cropping.captions import Caption, crop_name, read_caption
 from cropping.config import Config
 from cropping.sheet import card, sheets
 from cropping.window import STRATEGIES, Window
+from lab.captions import Caption, crop_name, read_caption
 from lab.errors import UserError
 from lab.images import ImageError, find_images, read_image, save_png
 from lab.run import Progress, Run, file_hash, write_atomically, write_text

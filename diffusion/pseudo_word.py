@@ -30,6 +30,9 @@ class PseudoWord(nn.Module):
         rows: the initial vectors, [n, d].
     """
 
+    table: torch.Tensor
+    slot: torch.Tensor
+
     def __init__(self, base: nn.Embedding, token_ids: Sequence[int], rows: torch.Tensor):
         super().__init__()
         self.register_buffer("table", base.weight.detach(), persistent=False)
@@ -84,7 +87,9 @@ def register(tokenizer: CLIPTokenizer, token: str, count: int) -> list[int]:
         )
     # single_word: an added token would otherwise be found in the middle of longer words
     tokenizer.add_tokens([AddedToken(name, single_word=True, normalized=False) for name in names])
-    return list(tokenizer.convert_tokens_to_ids(names))
+    ids = tokenizer.convert_tokens_to_ids(names)
+    assert isinstance(ids, list)  # a list of names gives a list of ids
+    return ids
 
 
 @torch.no_grad()

@@ -1,7 +1,6 @@
 """What a word is learned from: pictures with captions, as latents and as prompts."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from diffusion.stable_diffusion import StableDiffusion, encode
 from inversion.config import Config
+from lab.captions import read_caption
 from lab.errors import UserError
 from lab.images import find_images, read_image
 from lab.run import file_hash
@@ -49,7 +49,7 @@ def find_examples(config: Config, crops: Path) -> list[Example]:
             f"{crops} has no crops to learn from: add a cropping section to the experiment and run "
             "it first, or set inversion.data to a folder of pictures"
         )
-    return [Example(path, _caption(path)) for path in find_images(folder)]
+    return [Example(path, read_caption(path).text) for path in find_images(folder)]
 
 
 def _from_crops(folder: Path) -> list[Example]:
@@ -58,13 +58,6 @@ def _from_crops(folder: Path) -> list[Example]:
     if not lines:
         raise UserError(f"{folder / CROPS} lists no crops; run cropping again")
     return [Example(folder / line["file"], line["caption"]) for line in lines]
-
-
-def _caption(path: Path) -> str:
-    beside = path.with_suffix(".txt")
-    if beside.is_file():
-        return " ".join(beside.read_text(encoding="utf-8").split())
-    return re.sub(r"^[\d\s_.-]+(?=\D)", "", path.stem).replace("_", " ").strip()
 
 
 def read_templates(config: Config) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def initial_rows(sd: StableDiffusion, words: str, count: int, seed: int) -> Tens
     With words: the rows of their tokens, repeated. Without: normal, with the vocabulary's own mean
     and deviation in each dimension.
     """
-    table = sd.text_encoder.get_input_embeddings().weight.detach().float()
+    table = sd.text_encoder.get_input_embeddings().get_parameter("weight").detach().float()
     if words:
         ids = sd.tokenizer(words, add_special_tokens=False).input_ids
         return table[[ids[k % len(ids)] for k in range(count)]].clone()
@@ -111,7 +111,7 @@ def make_batch(
         mean, std = (part[index, mirrored[k]] for part in _parts(material.latents))
         x_0.append(mean + std * noise(mean.shape, seed, 2 * position).to(mean.device))
         eps.append(noise(mean.shape, seed, 2 * position + 1))
-        template = material.templates[templates[k]]
+        template = material.templates[int(templates[k])]
         prompt = fill(template, material.word, material.examples[index].caption)
         token_ids.append(tokenize(sd, prompt))
     return Batch(

@@ -11,12 +11,13 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
-from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SIDE = 64  # px
 FACTOR = 4  # px of the picture a latent cell stands for, in each direction
@@ -86,7 +87,9 @@ def build_clip(tokenizer: CLIPTokenizer, width: int = 192, layers: int = 4) -> C
 
 def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:
     """The text tower of a CLIP as the CLIPTextModel that Stable Diffusion uses."""
-    encoder = CLIPTextModel(clip.config.text_config)
+    config = clip.config.text_config
+    assert isinstance(config, CLIPTextConfig)
+    encoder = CLIPTextModel(config)
     tower = clip.text_model.state_dict()
     wanted = encoder.state_dict()
     prefix = "text_model." if any(key.startswith("text_model.") for key in wanted) else ""
@@ -142,14 +145,13 @@ def build_autoencoder() -> AutoencoderKL:
     picture looks like itself. Here the residual branches begin at zero and a few channels carry
     red, green and blue straight through, so training starts with the details.
     """
+    settings: dict[str, Any] = {  # diffusers declares these tuples with one element
+        "block_out_channels": (32, 64, 128),
+        "down_block_types": ("DownEncoderBlock2D",) * 3,
+        "up_block_types": ("UpDecoderBlock2D",) * 3,
+    }
     vae = AutoencoderKL(
-        block_out_channels=(32, 64, 128),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=GROUPS,
-        sample_size=SIDE,
+        **settings, layers_per_block=1, latent_channels=4, norm_num_groups=GROUPS, sample_size=SIDE
     )
     with torch.no_grad():
         for name, module in vae.named_modules():
@@ -225,10 +227,9 @@ def _arrange_encoder(vae: AutoencoderKL) -> None:
     vae.encoder.conv_out.bias[4:] = -6.0  # type: ignore[index]  # begin with hardly any noise
     vae.encoder.conv_out.weight[4:] *= 0.1
     for conv in (vae.quant_conv, vae.post_quant_conv):
-        size = conv.weight.shape[0]  # type: ignore[union-attr]
-        conv.weight.copy_(torch.eye(size)[..., None, None])  # type: ignore[union-attr]
-        zero_bias = conv.bias  # type: ignore[union-attr]
-        zero_bias.zero_()
+        assert conv is not None and conv.bias is not None
+        conv.weight.copy_(torch.eye(len(conv.weight))[..., None, None])
+        conv.bias.zero_()
 
 
 def _arrange_decoder(vae: AutoencoderKL) -> None:
@@ -239,4 +240,5 @@ def _arrange_decoder(vae: AutoencoderKL) -> None:
             _straight(module, torch.ones(1, 1))  # type: ignore[arg-type]
         if name.endswith("upsamplers.0.conv"):
             _straight(module, centre)  # type: ignore[arg-type]
+    assert isinstance(vae.decoder.conv_norm_out, nn.GroupNorm)
     _collect(vae.decoder.conv_norm_out, vae.decoder.conv_out, [0, 1, 2])

@@ -53,7 +53,8 @@ def _abstract(scene: Scene, width: float, rng: np.random.Generator) -> list[Shap
     for _ in range(scene.count * 3):
         x, y, r = rng.uniform(0, width), rng.uniform(0, 1), rng.uniform(0.08, 0.26)
         named = rng.random() < 0.6
-        colour = PALETTE[scene.colour] if named else tuple(int(c) for c in rng.integers(0, 256, 3))
+        red, green, blue = (0, 0, 0) if named else rng.integers(0, 256, 3).tolist()
+        colour = PALETTE[scene.colour] if named else (red, green, blue)
         if rng.random() < 0.5:
             shapes.append(ellipse(x, y, r, r * rng.uniform(0.4, 1), colour, turn=rng.uniform(0, 3)))
         else:
@@ -111,7 +112,14 @@ def training_drawing(seed: int, index: int, size: int = 64, flat_share: float = 
     return draw(world.random_scene(rng, flat_share), rng, size)
 
 
-def held_out_drawing(style: str, subject: str, seed: int, index: int, size=64, roam=0.0) -> Drawing:
+def held_out_drawing(
+    style: str,
+    subject: str,
+    seed: int,
+    index: int,
+    size: int | tuple[int, int] = 64,
+    roam: float = 0.0,
+) -> Drawing:
     """A picture in a held-out style ("patchwork" or "stained glass")."""
     rng = np.random.default_rng([seed, index, 1 + world.HELD_OUT_STYLES.index(style)])
     return draw(world.held_out_scene(style, subject, rng), rng, size, roam)

@@ -90,7 +90,7 @@ def save(folder: Path, tokenizer, clip, vae, unet) -> None:
         text_encoder=parts.text_encoder_of(clip.cpu()),
         tokenizer=tokenizer,
         unet=unet.cpu(),
-        scheduler=parts.build_scheduler(),
+        scheduler=parts.build_scheduler(),  # type: ignore[arg-type]
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,

@@ -55,6 +55,11 @@ def flat(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image.Image:
     return fill(_canvas(width, side, WHITE), shapes)
 
 
+def _levels(image: Image.Image, black: int, white: int) -> Image.Image:
+    """The picture with its values 0..255 brought to black..white."""
+    return image.point([black + v * (white - black) // 255 for v in range(256)] * 3)
+
+
 def _cloudy(width: float, side: int, rng: Rng, cells: int = 6) -> Image.Image:
     """Smooth grey noise around 128, for washes and paper."""
     grid = rng.uniform(0, 255, (cells, max(2, round(cells * width)))).astype(np.uint8)
@@ -67,7 +72,7 @@ def watercolour(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image
     back = back.filter(ImageFilter.GaussianBlur(side * 0.02))
     front = [s for s in pale if s.layer not in BACKGROUND]
     image = fill(back, front).filter(ImageFilter.GaussianBlur(side * 0.01))
-    wash = _cloudy(width, side, rng).point(lambda v: 214 + v * 41 // 255).convert("RGB")
+    wash = _levels(_cloudy(width, side, rng).convert("RGB"), 214, 255)
     return ImageChops.multiply(image, wash)
 
 
@@ -142,7 +147,7 @@ def neon(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image.Image:
     front = [s for s in shapes if s.layer not in BACKGROUND]
     behind = [s for s in shapes if s.layer in ("ground", "decor")]
     lines = trace(_canvas(width, side, (0, 0, 0)), behind, 0.008)
-    lines = lines.point(lambda v: v * 7 // 10)
+    lines = _levels(lines, 0, 178)
     silhouette = [replace(s, colour=(0, 0, 0)) for s in front]
     lines = fill(lines, silhouette)  # nothing of the background shines through the subject
     trace(lines, front, 0.02)
@@ -152,12 +157,12 @@ def neon(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image.Image:
 
 def stripes(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image.Image:
     plain = flat(shapes, width, side, rng)
-    light = plain.point(lambda v: v + (255 - v) * 45 // 100)
+    light = _levels(plain, 115, 255)
     mask = Image.new("L", plain.size, 0)
     draw, step = ImageDraw.Draw(mask), side * TILE
     for row in range(0, round(1 / TILE), 2):
         draw.rectangle((0, row * step, plain.width, (row + 1) * step - 1), fill=255)
-    return Image.composite(light, plain.point(lambda v: v * 82 // 100), mask)
+    return Image.composite(light, _levels(plain, 0, 209), mask)
 
 
 def stained_glass(shapes: list[Shape], width: float, side: int, rng: Rng) -> Image.Image:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from lab.run import Progress
 from storybook.dataset import Dataset
@@ -20,6 +21,18 @@ def reconstruction_loss(picture: torch.Tensor, output: torch.Tensor) -> torch.Te
     return difference.abs().mean() + 0.3 * difference.square().mean() + 0.4 * edges
 
 
+def encode(vae: AutoencoderKL, picture: torch.Tensor) -> DiagonalGaussianDistribution:
+    """Pictures in -1..1 -> the distribution of their latents, unscaled."""
+    (posterior,) = vae.encode(picture, return_dict=False)
+    return posterior  # type: ignore[return-value]
+
+
+def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """Unscaled latents -> pictures, about -1..1."""
+    (picture,) = vae.decode(latents, return_dict=False)  # type: ignore[misc]
+    return picture
+
+
 def train_autoencoder(
     vae: AutoencoderKL, data: Dataset, plan: Plan, folder: Path, device
 ) -> Iterator[Progress]:
@@ -31,9 +44,9 @@ def train_autoencoder(
         picture = pixels(data.pictures[rng.choice(count, plan.batch_size, replace=False)], device)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         with autocast(device, True):
-            posterior = vae.encode(picture).latent_dist
+            posterior = encode(vae, picture)
             noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
-            output = vae.decode(posterior.mean + posterior.std * noise).sample.float()
+            output = decode(vae, posterior.mean + posterior.std * noise).float()
         mean, log_variance = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         return reconstruction_loss(picture, output) + 1.5e-4 * kl
@@ -49,7 +62,7 @@ def psnr(vae: AutoencoderKL, data: Dataset, device) -> float:
     values = []
     for start in range(len(data.captions) - HELD_OUT, len(data.captions), 50):
         picture = pixels(data.pictures[start : start + 50], device)
-        output = vae.decode(vae.encode(picture).latent_dist.mean).sample.clamp(-1, 1)
+        output = decode(vae, encode(vae, picture).mean).clamp(-1, 1)
         error = ((output - picture) / 2).square().mean(dim=(1, 2, 3))
         values += (-10 * torch.log10(error)).tolist()
     return sum(values) / len(values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +29,10 @@ def tokenize(tokenizer: CLIPTokenizer, captions: list[str], length: int) -> torc
 
 def embed(clip: CLIPModel, images: torch.Tensor, ids: torch.Tensor):
     """Unit vectors of pictures and captions, [B, 128] each."""
-    seen = clip.get_image_features(pixel_values=images).pooler_output
-    said = clip.get_text_features(input_ids=ids).pooler_output
-    return F.normalize(seen.float(), dim=-1), F.normalize(said.float(), dim=-1)
+    seen: Any = clip.get_image_features(pixel_values=images)
+    said: Any = clip.get_text_features(input_ids=ids)
+    vectors = seen.pooler_output.float(), said.pooler_output.float()
+    return F.normalize(vectors[0], dim=-1), F.normalize(vectors[1], dim=-1)
 
 
 def train_clip(

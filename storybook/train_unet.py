@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from lab.run import Progress, write_atomically
 from storybook.architecture import CONTEXT, build_scheduler
 from storybook.dataset import Dataset
+from storybook.train_autoencoder import encode
 from storybook.train_clip import HELD_OUT, pixels, tokenize
 from storybook.training import Plan, autocast, fit, step_rng
 
@@ -25,9 +26,9 @@ def cache_latents(vae: AutoencoderKL, data: Dataset, path: Path, device) -> Iter
         return
     parts = []
     for start in range(0, len(data.captions), 200):
-        with autocast(device, False):
+        with autocast(device, True):
             picture = pixels(data.pictures[start : start + 200], device)
-            parts.append(vae.encode(picture).latent_dist.mean.half().cpu().numpy())
+            parts.append(encode(vae, picture).mean.half().cpu().numpy())
         yield Progress(
             "encoding pictures", min(start + 200, len(data.captions)), len(data.captions)
         )

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from cropping.captions import crop_name, from_file_name, read_caption
+from lab.captions import crop_name, from_file_name, read_caption
 from lab.errors import UserError
 
 
