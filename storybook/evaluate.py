@@ -1,12 +1,11 @@
 """Measure the miniature Stable Diffusion: `python -m storybook.evaluate`.
 
 Draws fresh prompts at several guidance scales, lets the classifier say what it sees, and writes
-figures, grids and the model card. The classifier never saw a generated picture, and the prompts
-were never captions of the training set's fixed order.
+figures and grids; with --publish also the model card. The classifier never saw a generated picture.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from diffusion.stable_diffusion import StableDiffusion, load
 from lab.images import enlarge, grid, save_png
 from lab.run import write_json
 from metrics.statistics import bootstrap_interval
+from storybook import card
 from storybook.classifier import QUESTIONS, classify, load_classifier
 from storybook.world import BIASED_COLOUR, BIASED_SUBJECT
 
@@ -78,7 +78,7 @@ def bias(sd, classifier, steps: int, scale: float, count: int) -> dict[str, floa
     prompts = [f"a {colour} {BIASED_SUBJECT}, flat style" for colour in explicit]
     told = classify(classifier, draw(sd, prompts, scale, steps, 6000))
     return {
-        f"{BIASED_COLOUR}_without_colour_word": float(
+        "biased_without_colour_word": float(
             np.mean([f["colour"] == BIASED_COLOUR for f in without])
         ),
         "named_colour_obeyed": float(
@@ -122,17 +122,6 @@ def _save_samples(pictures: Sequence[np.ndarray], prompts: Sequence[str], path: 
     save_png(grid(tiles, 8, labels=list(prompts[: len(tiles)])), path)
 
 
-def table(figures: dict) -> Iterator[str]:
-    """The figures as the lines of a Markdown table."""
-    questions = list(QUESTIONS)
-    yield "| guidance scale | " + " | ".join(questions) + " | pictures |"
-    yield "|---" * (len(questions) + 2) + "|"
-    for scale, scores in figures["by_guidance_scale"].items():
-        shares = [f"{scores[q]['right']:.0%}" for q in questions]
-        yield f"| {scale} | " + " | ".join(shares) + f" | {scores['pictures']} |"
-    yield "| chance | " + " | ".join(f"{figures['chance'][q]:.0%}" for q in questions) + " | |"
-
-
 def main(argv: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m storybook.evaluate", description=__doc__)
@@ -141,11 +130,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--fewer", type=int, default=120, help="pictures at the other scales")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--out", type=Path, default=Path("outputs/storybook-evaluation"))
+    add = parser.add_argument
+    add("--publish", action="store_true", help="rewrite the bundled model's card and its pictures")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     figures = evaluate(options.model, options.prompts, options.fewer, options.steps, options.out)
-    print("\n".join(table(figures)))
+    print(card.table(figures))
     print(figures["bias"])
+    if options.publish:
+        print(f"wrote {card.publish(figures, options.out)}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from storybook.train_unet import TextCache, cache_latents, train_unet
 from storybook.training import Plan
 
 PACKAGED = Path(__file__).parent / "model"
+FIGURES = "training.json"  # in the model's folder: what its card says of the training
 CLASSIFIER_PLAN = Plan(1600, 48, 2e-3, decay=0.5, ema=0.99)
 
 
@@ -81,6 +82,7 @@ def pretrain(
     train = train_unet(unet, scaled, data.captions, text, unet_plan, work, device)
     yield from _final(work / "unet-final.pt", unet, train, device)
     save(work / "model", tokenizer, clip, vae, unet)
+    write_json(work / "model" / FIGURES, figures | {"unet_samples": unet_plan.samples})
 
 
 def save(folder: Path, tokenizer, clip, vae, unet) -> None:

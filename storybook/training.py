@@ -28,6 +28,11 @@ class Plan:
     save_every: int = 200
     seed: int = 0
 
+    @property
+    def samples(self) -> int:
+        """Pictures seen in all steps together."""
+        return self.steps * self.batch_size
+
 
 def learning_rate(plan: Plan, step: int) -> float:
     """Warm-up, plateau, cosine to zero: the plateau lets a longer plan resume a shorter one."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# The networks here are tiny: a second thread saves nothing, and where other programs are at work the
-# threads' spinning at barriers makes them hundreds of times slower.
+# The networks here are tiny: a second thread saves nothing, and where other programs are at work
+# the threads' spinning at barriers makes them hundreds of times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
