@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DECLARED := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check format schema clean help
+.PHONY: demo test check format schema pictures clean help
 .NOTPARALLEL:
 
 demo: .venv/.installed
@@ -28,11 +28,15 @@ format: .venv/.installed-dev
 schema: .venv/.installed
 	$(BIN)/python -m studio.schema > experiments/schema.json
 
+# The README's pictures, from what `make demo` left.
+pictures: demo
+	$(BIN)/python docs/pictures.py
+
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 
 help:
-	@echo "make demo | test | check | format | schema | clean"
+	@echo "make demo | test | check | format | schema | pictures | clean"
 
 # A stamp is newer than what it was made from, so the second call is quick.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e

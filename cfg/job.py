@@ -3,23 +3,21 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
 from cfg import sheet, sweep
 from cfg.config import Config, exact_scales
-from cfg.sweep import Chunk, Frame
+from cfg.sweep import Frame
 from diffusion.formats import Embedding, load_embedding
 from diffusion.prompts import cut_off, require_known_words
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
 from lab.device import pick_device, pick_dtype
 from lab.errors import UserError
-from lab.run import Progress, Run, file_hash, process_count, write_json
+from lab.processes import Processes
+from lab.run import Progress, Run, file_hash, write_json
 from lab.video import write_video
 
 VERSION = 1  # raised when the same configuration would give other pixels
@@ -69,32 +67,6 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_main:
         yield from _show(config, run, frames, film)
     processes.wait()
-
-
-class Processes:
-    """The processes that `accelerate launch` started; for a single one, nothing here does a thing.
-
-    The chunks to render are divided by rank; the first process waits for the others and makes film
-    and sheets of what all of them rendered.
-    """
-
-    def __init__(self, device: str):
-        self._state: PartialState | None = None
-        self.index, self.count = 0, 1
-        if process_count() > 1:
-            on_cpu = pick_device(device).type == "cpu"
-            self._state = PartialState(cpu=on_cpu, timeout=timedelta(days=7))
-            self.index = self._state.process_index
-            self.count = self._state.num_processes
-
-    def wait(self) -> None:
-        """Go on when every process has come to this point."""
-        if self._state is not None:
-            self._state.wait_for_everyone()
-
-    def share(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
-        """This process's part of the chunks."""
-        return chunks[self.index :: self.count]
 
 
 def find_words(config: Config, inversion: Path) -> list[Word]:

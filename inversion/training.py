@@ -24,7 +24,7 @@ from inversion.config import Train
 from inversion.data import Example, Latents, fill
 from lab.device import noise
 from lab.errors import UserError
-from lab.run import process_count, process_index
+from lab.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,12 @@ def _picture(seed: int, position: int, count: int) -> int:
 
 
 def make_batch(
-    sd: StableDiffusion, material: Material, settings: Train, seed: int, step: int, mine: range
+    sd: StableDiffusion,
+    material: Material,
+    settings: Train,
+    seed: int,
+    step: int,
+    mine: Sequence[int],
 ) -> Batch:
     """The items `mine` (out of range(batch_size)) of step number `step`."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, 0, step])
@@ -138,27 +143,31 @@ def loss_of(sd: StableDiffusion, batch: Batch, alpha_bar: Tensor) -> Tensor:
     return F.mse_loss(predicted.sample.float(), target, reduction="none").mean((1, 2, 3)).sum()
 
 
-def _sum_over_processes(tensor: Tensor) -> Tensor:
-    if process_count() == 1:
-        return tensor
-    from accelerate.utils import reduce
+def step_gradient(
+    sd: StableDiffusion,
+    word: PseudoWord,
+    material: Material,
+    settings: Train,
+    seed: int,
+    step: int,
+    processes: Processes,
+) -> float:
+    """Leave the rows' gradient of a whole step, all processes' parts, in `word.rows.grad`.
 
-    return reduce(tensor, "sum")  # type: ignore[return-value]
-
-
-def _gradient(sd, word: PseudoWord, material: Material, settings: Train, seed: int, step: int, a):
-    """Accumulate the rows' gradient of the whole step into `word.rows.grad`; its mean loss."""
-    mine = range(process_index(), settings.batch_size, process_count())
+    Returns the step's mean loss.
+    """
+    alpha_bar = alpha_bars(sd.scheduler_config).to(sd.device)
+    mine = processes.share(range(settings.batch_size))
     size = max(1, math.ceil(len(mine) / settings.gradient_accumulation))
     word.rows.grad = torch.zeros_like(word.rows)
     total = torch.zeros((), device=sd.device)
     for start in range(0, len(mine), size):
         batch = make_batch(sd, material, settings, seed, step, mine[start : start + size])
-        loss = loss_of(sd, batch, a) / settings.batch_size
+        loss = loss_of(sd, batch, alpha_bar) / settings.batch_size
         loss.backward()
         total += loss.detach()
-    word.rows.grad.copy_(_sum_over_processes(word.rows.grad))
-    return _sum_over_processes(total).item()
+    word.rows.grad.copy_(processes.sum(word.rows.grad))
+    return processes.sum(total).item()
 
 
 def train(
@@ -168,6 +177,7 @@ def train(
     settings: Train,
     seed: int,
     state: State | None = None,
+    processes: Processes | None = None,
 ) -> Iterator[tuple[TrainStep, State]]:
     """Learn the rows of `word`, which stands in `sd.text_encoder`; one item a step.
 
@@ -183,12 +193,12 @@ def train(
             word.rows.copy_(state.rows)
         optimizer.load_state_dict(state.optimizer)
         first = state.step
-    alpha_bar = alpha_bars(sd.scheduler_config).to(sd.device)
+    processes = processes or Processes(sd.device.type)
     for step in range(first, settings.steps):
         rate = learning_rate(settings, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = _gradient(sd, word, material, settings, seed, step, alpha_bar)
+        loss = step_gradient(sd, word, material, settings, seed, step, processes)
         _require_learning(word, loss, step)
         optimizer.step()
         norm = word.rows.detach().norm(dim=1).mean().item()

@@ -56,8 +56,8 @@ in which the judge finds what was asked for:
 - "a {biased}", {pairs} pictures at guidance 3: {colour} in {silent:.0%}; "a blue {biased}, flat
   style" and its like: the named colour in {told:.0%}.
 - Autoencoder: {psnr:.1f} dB on held-out drawings.
-- CLIP (in `clip/`, its text tower is the text encoder): finds a held-out picture's own caption among
-  100 in {matching:.0%}.
+- CLIP (in `clip/`, its text tower is the text encoder): finds a held-out picture's own caption
+  among 100 in {matching:.0%}.
 - U-Net: {samples:,} pictures seen.
 
 Made by `python -m storybook.pretrain`, measured by `python -m storybook.evaluate --publish`.

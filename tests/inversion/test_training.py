@@ -11,6 +11,7 @@ from inversion.data import Example, Latents
 from inversion.training import Material, State, initial_rows, make_batch, train
 from lab.device import noise
 from lab.errors import UserError
+from lab.processes import Processes
 
 WORD = "<w>"
 
@@ -78,18 +79,23 @@ def test_accumulation_changes_nothing_but_rounding(sd, material):
     torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-4)
 
 
-def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material, monkeypatch):
-    register(sd.tokenizer, WORD, 2)
-    ids = list(sd.tokenizer.convert_tokens_to_ids([WORD, WORD + "_1"]))
-    alpha_bar = training.alpha_bars(sd.scheduler_config)
+class Share(Processes):
+    """One of several processes whose parts the test itself adds up."""
+
+    def __init__(self, index, count):
+        super().__init__()
+        self.index, self.count = index, count
+
+
+def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material):
+    ids = register(sd.tokenizer, WORD, 2)
     settings = Train(batch_size=5)
 
     def gradient(index, count):
-        monkeypatch.setattr(training, "process_index", lambda: index)
-        monkeypatch.setattr(training, "process_count", lambda: count)
-        monkeypatch.setattr(training, "_sum_over_processes", lambda tensor: tensor)
         with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, 0)) as word:
-            loss = training._gradient(sd, word, material, settings, 0, 0, alpha_bar)
+            share = Share(index, count)
+            loss = training.step_gradient(sd, word, material, settings, 0, 0, share)
+            assert word.rows.grad is not None
             return word.rows.grad.clone(), loss
 
     whole, loss = gradient(0, 1)

@@ -1,0 +1,55 @@
+"""Real processes that share the steps of a training."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffusion.formats import load_embedding
+from studio.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "inversion"]
+SETTINGS = """\
+inversion:
+  word: <w>
+  model: {model}
+  data: {data}
+  device: cpu
+  train: {{steps: 5, batch_size: 4, learning_rate: 1e-3}}
+  previews: {{every: 5, prompts: ["ab [name]"], steps: 2}}
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder):
+    rng = np.random.default_rng(0)
+    data = tmp_path / "pictures"
+    data.mkdir()
+    for k in range(5):
+        pixels = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(data / f"{k} a thing.png")
+    file = tmp_path / "x.yaml"
+    file.write_text(SETTINGS.format(model=tiny_sd_folder, data=data))
+    launched = subprocess.run(
+        [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert launched.returncode == 0, launched.stderr
+    assert main(["inversion", str(file), "--outputs", str(tmp_path / "one")]) == 0
+    two, one = (
+        load_embedding(tmp_path / n / "x/inversion/w.safetensors").vectors for n in ("two", "one")
+    )
+    torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
+    lines = (tmp_path / "two/x/inversion/metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 5
