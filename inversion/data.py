@@ -1,7 +1,7 @@
 """What a word is learned from: pictures with captions, as latents and as prompts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from inversion.config import Config
 from lab.captions import read_caption
 from lab.errors import UserError
 from lab.images import find_images, read_image
-from lab.run import file_hash
+from lab.run import Progress, file_hash
 
 CROPS = "crops.jsonl"
 
@@ -91,10 +91,13 @@ def fingerprint(examples: Sequence[Example]) -> list[list[str]]:
     return [[file_hash(example.path), example.caption] for example in examples]
 
 
-def encode_examples(sd: StableDiffusion, examples: Sequence[Example], side: int) -> Latents:
+def encode_examples(
+    sd: StableDiffusion, examples: Sequence[Example], side: int
+) -> Generator[Progress, None, Latents]:
     """Read the pictures, resize them to `side` px, and encode them once, mirrored as well."""
     means, deviations = [], []
-    for example in examples:
+    for done, example in enumerate(examples):
+        yield Progress("encoding pictures", done, len(examples))
         image = read_image(example.path)
         if image.size != (side, side):
             image = image.resize((side, side), Image.Resampling.LANCZOS)
@@ -102,4 +105,5 @@ def encode_examples(sd: StableDiffusion, examples: Sequence[Example], side: int)
         mean, std = encode(sd, torch.stack([pixels, pixels.flip(-1)]))
         means.append(mean)
         deviations.append(std)
+    yield Progress("encoding pictures", len(examples), len(examples))
     return Latents(torch.stack(means), torch.stack(deviations))

@@ -63,6 +63,7 @@ def read_reference(folder: str, side: int) -> list[np.ndarray]:
 def _draw(sd, settings: Evaluate, prompts: list[str], seeds: list[int], stage: str):
     """Pictures of the prompts; progress is yielded, the pictures are returned."""
     drawn: list[np.ndarray] = []
+    yield Progress(stage, 0, len(prompts))
     pictures = sample(
         sd,
         prompts,

@@ -42,9 +42,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     _warn_of_cut_prompts(run, sd, config, examples, templates)
 
     side = config.resolution or sd.resolution
-    yield Progress("reading pictures", 0, len(examples))
-    latents = data.encode_examples(sd, examples, side)
-    yield Progress("reading pictures", len(examples), len(examples))
+    latents = yield from data.encode_examples(sd, examples, side)
     material = Material(examples, latents, templates, config.word)
     with training_rows(sd.text_encoder, token_ids, base_rows) as word:
         yield from _learn(config, run, sd, word, material)
