@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> i
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = _parse(argv, jobs)
     _quieten()
+    _share_the_machine()
     try:
         if arguments.command == "explain":
             print(_explain(arguments.setting, jobs), end="")
@@ -176,6 +177,16 @@ def _quieten() -> None:
     if not sys.warnoptions:
         for category in (DeprecationWarning, FutureWarning, UserWarning):
             warnings.simplefilter("ignore", category)
+
+
+def _share_the_machine() -> None:
+    """Let torch's threads sleep, not spin, while they wait for each other.
+
+    Where another program holds a core, spinning threads wait for one that does not run: on two
+    busy cores a call of storybook's U-Net took 6.8 s instead of 0.24. OpenMP reads it when torch is
+    imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class _terminable:
