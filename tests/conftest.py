@@ -16,6 +16,24 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
+@pytest.fixture
+def draw_noise(tmp_path: Path):
+    """Write pictures of coloured noise, `00 a thing.png` and so on, into a new folder."""
+    import numpy as np
+    from PIL import Image
+
+    def drawn(count: int, size: tuple[int, int]) -> Path:
+        rng = np.random.default_rng(0)
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for k in range(count):
+            pixels = rng.integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{k:02d} a thing.png")
+        return folder
+
+    return drawn
+
+
 def _tiny_tokenizer(folder: Path):
     """A CLIPTokenizer that spells words letter by letter, with the real one's special tokens."""
     from transformers import CLIPTokenizer

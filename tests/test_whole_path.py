@@ -8,11 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image
 
 from cfg.sampling import denoise
 from diffusion.formats import load_embedding
@@ -42,13 +40,8 @@ cfg:
 
 
 @pytest.fixture
-def experiment(tmp_path, tiny_sd_folder):
-    rng = np.random.default_rng(0)
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for k in range(3):
-        pixels = rng.integers(0, 255, (40, 60, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(pictures / f"{k:02d} a thing.png")
+def experiment(tmp_path, tiny_sd_folder, draw_noise):
+    pictures = draw_noise(3, (60, 40))
     path = tmp_path / "tiny.yaml"
     path.write_text(EXPERIMENT.format(pictures=pictures, model=tiny_sd_folder, steps=4))
     return path

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from diffusers import StableDiffusionPipeline
 from PIL import Image
@@ -16,14 +15,8 @@ from lab.run import Run
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for k in range(4):
-        pixels = rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{k:02d} a thing.png")
-    return folder
+def pictures(draw_noise):
+    return draw_noise(4, (40, 40))
 
 
 def configured(tiny_sd_folder, pictures, **changes):

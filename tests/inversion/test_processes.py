@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from diffusion.formats import load_embedding
 from studio.cli import main
@@ -28,13 +26,8 @@ inversion:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder):
-    rng = np.random.default_rng(0)
-    data = tmp_path / "pictures"
-    data.mkdir()
-    for k in range(5):
-        pixels = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(data / f"{k} a thing.png")
+def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, draw_noise):
+    data = draw_noise(5, (32, 32))
     file = tmp_path / "x.yaml"
     file.write_text(SETTINGS.format(model=tiny_sd_folder, data=data))
     launched = subprocess.run(
