@@ -139,7 +139,7 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def build_autoencoder() -> AutoencoderKL:
-    """An AutoencoderKL that starts as a block mean and its nearest enlargement.
+    """An AutoencoderKL that starts as a block mean and its nearest enlargement, up to a scale.
 
     From an ordinary initialisation the first quarter of an hour goes into finding out that a
     picture looks like itself. Here the residual branches begin at zero and a few channels carry

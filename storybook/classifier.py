@@ -19,7 +19,7 @@ from storybook.dataset import Dataset
 from storybook.settings import SETTINGS
 from storybook.styles import STYLES
 from storybook.subjects import SUBJECTS
-from storybook.train_clip import HELD_OUT, pixels
+from storybook.train_clip import pixels
 from storybook.training import Plan, fit, step_rng
 from storybook.world import COLOURS
 
@@ -81,7 +81,7 @@ def train_classifier(
 ) -> Iterator[Progress]:
     """Learn the four questions at once from the drawn pictures."""
     known = styled(data)
-    known = known[known < len(data.captions) - HELD_OUT]
+    known = known[known < data.trained]
     labels = {int(k): answers(data.scenes[k]) for k in known}
 
     def loss_of(step: int) -> torch.Tensor:
@@ -113,7 +113,7 @@ def classify(classifier: Classifier, pictures: Sequence[np.ndarray]) -> list[dic
 def accuracy(classifier: Classifier, data: Dataset) -> dict[str, float]:
     """Share of right answers on the pictures kept from training, for each question."""
     known = styled(data)
-    known = known[known >= len(data.captions) - HELD_OUT]
+    known = known[known >= data.trained]
     found = classify(classifier, [data.pictures[k] for k in known])
     scenes = [data.scenes[k] for k in known]
     return {

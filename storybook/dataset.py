@@ -13,6 +13,7 @@ from lab.run import Progress, write_text
 from storybook.illustrator import training_drawing
 
 CHUNK = 500
+HELD_OUT = 1000  # pictures at the end of the dataset that are not trained on
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Dataset:
     pictures: np.ndarray
     captions: list[str]
     scenes: list[dict]
+
+    @property
+    def trained(self) -> int:
+        """How many pictures are trained on; those after them are kept to measure with."""
+        return len(self.captions) - min(HELD_OUT, len(self.captions) // 10)
 
 
 def _draw_chunk(seed: int, first: int, count: int, side: int) -> tuple[np.ndarray, list[dict]]:

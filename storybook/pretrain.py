@@ -5,7 +5,9 @@ ordinary diffusers folder. Every stage can be killed and resumed, and is skipped
 """
 
 import argparse
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,6 @@ from storybook.training import Plan
 
 PACKAGED = Path(__file__).parent / "model"
 FIGURES = "training.json"  # in the model's folder: what its card says of the training
-CLASSIFIER_PLAN = Plan(1600, 48, 2e-3, decay=0.5, ema=0.99)
 
 
 def _final(path: Path, model: torch.nn.Module, train: Iterator[Progress], device):
@@ -40,9 +41,25 @@ def _final(path: Path, model: torch.nn.Module, train: Iterator[Progress], device
     write_atomically(path, lambda p: torch.save(model.state_dict(), p))
 
 
-def pretrain(
-    work: Path, device, pictures: int, clip_plan, vae_plan, unet_plan
-) -> Iterator[Progress]:
+@dataclass(frozen=True)
+class Plans:
+    """How long each stage learns; `BUNDLED` made the bundled model."""
+
+    clip: Plan
+    judge: Plan
+    autoencoder: Plan
+    unet: Plan
+
+
+BUNDLED = Plans(
+    clip=Plan(700, 192, 1e-3, ema=0.99),
+    judge=Plan(1600, 48, 2e-3, decay=0.5, ema=0.99),
+    autoencoder=Plan(1600, 16, 1e-3, decay=0.5, betas=(0.9, 0.99), weight_decay=0.0),
+    unet=Plan(4800, 32, 8e-4),
+)
+
+
+def pretrain(work: Path, device, pictures: int, plans: Plans) -> Iterator[Progress]:
     """All stages in order; yields progress; leaves `work/model`, a diffusers folder."""
     yield from draw_dataset(work / "pictures", pictures, parts.SIDE)
     data = load_dataset(work / "pictures")
@@ -53,20 +70,20 @@ def pretrain(
     tokenizer = parts.load_tokenizer(work / "tokenizer")
     torch.manual_seed(0)
     clip = parts.build_clip(tokenizer)
-    train = train_clip(clip, tokenizer, data, clip_plan, work, device)
+    train = train_clip(clip, tokenizer, data, plans.clip, work, device)
     yield from _final(work / "clip-final.pt", clip, train, device)
     figures["clip_matching_among_100"] = matching_accuracy(clip, tokenizer, data, device)
 
     torch.manual_seed(3)
     judge = Classifier()
-    train = train_classifier(judge, data, CLASSIFIER_PLAN, work, device)
+    train = train_classifier(judge, data, plans.judge, work, device)
     yield from _final(work / "classifier-final.pt", judge, train, device)
     figures["classifier"] = accuracy(judge, data)
     save_classifier(judge.cpu(), work / PACKAGED_JUDGE.name)
 
     torch.manual_seed(1)
     vae = parts.build_autoencoder()
-    train = train_autoencoder(vae, data, vae_plan, work, device)
+    train = train_autoencoder(vae, data, plans.autoencoder, work, device)
     yield from _final(work / "autoencoder-final.pt", vae, train, device)
     figures["autoencoder_psnr_db"] = psnr(vae, data, device)
     yield from cache_latents(vae, data, work / "latents.npy", device)
@@ -78,11 +95,12 @@ def pretrain(
     torch.manual_seed(2)
     unet = parts.build_unet()
     text = TextCache(parts.text_encoder_of(clip), tokenizer, device)
-    scaled = (latents.float() * scale).half()
-    train = train_unet(unet, scaled, data.captions, text, unet_plan, work, device)
+    scaled = (latents[: data.trained].float() * scale).half()
+    captions = data.captions[: data.trained]
+    train = train_unet(unet, scaled, captions, text, plans.unet, work, device)
     yield from _final(work / "unet-final.pt", unet, train, device)
     save(work / "model", tokenizer, clip, vae, unet)
-    write_json(work / "model" / FIGURES, figures | {"unet_samples": unet_plan.samples})
+    write_json(work / "model" / FIGURES, figures | {"unet_samples": plans.unet.samples})
 
 
 def save(folder: Path, tokenizer, clip, vae, unet) -> None:
@@ -99,6 +117,10 @@ def save(folder: Path, tokenizer, clip, vae, unet) -> None:
     )
     pipeline.to(dtype=torch.float16).save_pretrained(folder)
     clip.half().save_pretrained(folder / "clip")
+    # transformers loads a text encoder in the dtype of its weights, diffusers all else in float32:
+    # without a word about it the pipeline would open with parts that do not fit
+    config = folder / "text_encoder" / "config.json"
+    write_json(config, json.loads(config.read_text(encoding="utf-8")) | {"dtype": "float32"})
     # transformers 5 writes tokenizer.json alone; other programs want the two files of CLIP
     source = Path(tokenizer.name_or_path)
     for name in ("vocab.json", "merges.txt"):
@@ -118,46 +140,46 @@ def save_now(work: Path) -> None:
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m storybook.pretrain", description=__doc__)
-    add = parser.add_argument
+    parser = argparse.ArgumentParser(
+        prog="python -m storybook.pretrain",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add, unet = parser.add_argument, BUNDLED.unet
     add("--work", type=Path, default=Path("outputs/storybook-pretrain"), help="where all is kept")
     add("--device", default="auto", help="cpu, cuda or auto")
-    add("--pictures", type=int, default=48_000, help="how many pictures are drawn")
-    add("--clip-steps", type=int, default=700)
-    add("--vae-steps", type=int, default=2200)
-    add("--unet-steps", type=int, default=5000)
-    add("--batch-size", type=int, default=32, help="pictures a step of the U-Net")
+    add("--pictures", type=int, default=60_000, help="how many pictures are drawn")
+    add("--unet-steps", type=int, default=unet.steps, help="a longer run may resume a shorter one")
+    add("--batch-size", type=int, default=unet.batch_size, help="pictures a step of the U-Net")
     add("--save-now", action="store_true", help="only write work/model from the last checkpoint")
     return parser.parse_args(argv)
 
 
+def show(steps: Iterator[Progress]) -> None:
+    """One progress bar a stage."""
+    bar: tqdm | None = None
+    for progress in steps:
+        if bar is None or bar.desc != progress.stage:
+            bar = tqdm(total=progress.total, desc=progress.stage, mininterval=5)
+        bar.set_postfix_str(progress.note, refresh=False)
+        bar.update(progress.done - bar.n)
+        if progress.done == progress.total:
+            bar.close()
+
+
 def main(argv: list[str] | None = None) -> None:
-    """The command; prints one progress bar a stage."""
+    """The command."""
     options = parse_arguments(argv)
     options.work.mkdir(parents=True, exist_ok=True)
     if options.save_now:
-        return save_now(options.work)
-    plans = (
-        Plan(options.clip_steps, 192, 1e-3, ema=0.99),
-        Plan(options.vae_steps, 16, 1e-3, decay=0.5, betas=(0.9, 0.99), weight_decay=0.0),
-        Plan(options.unet_steps, options.batch_size, 8e-4),
-    )
-    bar, stage = None, ""
-    for progress in pretrain(options.work, pick_device(options.device), options.pictures, *plans):
-        if progress.stage != stage:
-            stage, bar = (
-                progress.stage,
-                tqdm(total=progress.total, desc=progress.stage, mininterval=5),
-            )
-        assert bar is not None
-        bar.update(progress.done - bar.n)
-        bar.set_postfix_str(progress.note, refresh=False)
-        if progress.done == progress.total:
-            bar.close()
+        save_now(options.work)
+    else:
+        unet = replace(BUNDLED.unet, steps=options.unet_steps, batch_size=options.batch_size)
+        device = pick_device(options.device)
+        show(pretrain(options.work, device, options.pictures, replace(BUNDLED, unet=unet)))
     print(
         f"The model is in {options.work / 'model'}; copy it over {PACKAGED} to make it the default."
     )
-    return None
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from lab.run import Progress
 from storybook.dataset import Dataset
-from storybook.train_clip import HELD_OUT, pixels
+from storybook.train_clip import pixels
 from storybook.training import Plan, autocast, fit, step_rng
 
 
@@ -37,11 +37,12 @@ def train_autoencoder(
     vae: AutoencoderKL, data: Dataset, plan: Plan, folder: Path, device
 ) -> Iterator[Progress]:
     """Learn to encode and decode the drawn pictures; the KL weight is small, as in LDM."""
-    count = len(data.captions) - HELD_OUT
 
     def loss_of(step: int) -> torch.Tensor:
         rng = step_rng(plan, step)
-        picture = pixels(data.pictures[rng.choice(count, plan.batch_size, replace=False)], device)
+        picture = pixels(
+            data.pictures[rng.choice(data.trained, plan.batch_size, replace=False)], device
+        )
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         with autocast(device, True):
             posterior = encode(vae, picture)
@@ -60,7 +61,7 @@ def train_autoencoder(
 def psnr(vae: AutoencoderKL, data: Dataset, device) -> float:
     """Mean peak signal-to-noise ratio in dB over the unseen pictures, decoded from the mean."""
     values = []
-    for start in range(len(data.captions) - HELD_OUT, len(data.captions), 50):
+    for start in range(data.trained, len(data.captions), 50):
         picture = pixels(data.pictures[start : start + 50], device)
         output = decode(vae, encode(vae, picture).mean).clamp(-1, 1)
         error = ((output - picture) / 2).square().mean(dim=(1, 2, 3))

@@ -12,8 +12,6 @@ from lab.run import Progress
 from storybook.dataset import Dataset
 from storybook.training import Plan, autocast, fit, step_rng
 
-HELD_OUT = 1000  # pictures at the end of the dataset on which the match is measured
-
 
 def pixels(pictures, device) -> torch.Tensor:
     """uint8 [B, side, side, 3] -> float [B, 3, side, side] in -1..1."""
@@ -40,10 +38,9 @@ def train_clip(
 ) -> Iterator[Progress]:
     """Pull each picture and its own caption together; both directions of the batch count."""
     ids = tokenize(tokenizer, data.captions, 32)
-    count = len(data.captions) - HELD_OUT
 
     def loss_of(step: int) -> torch.Tensor:
-        index = step_rng(plan, step).choice(count, plan.batch_size, replace=False)
+        index = step_rng(plan, step).choice(data.trained, plan.batch_size, replace=False)
         with autocast(device, True):
             seen, said = embed(clip, pixels(data.pictures[index], device), ids[index].to(device))
         logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
@@ -59,12 +56,11 @@ def train_clip(
 def matching_accuracy(clip, tokenizer, data: Dataset, device, among: int = 100) -> float:
     """Share of unseen pictures whose own caption scores highest among `among` captions."""
     right = 0
-    first = len(data.captions) - HELD_OUT
-    for start in range(first, first + HELD_OUT, among):
+    for start in range(data.trained, len(data.captions), among):
         batch = slice(start, start + among)
         ids = tokenize(tokenizer, data.captions[batch], 32).to(device)
         seen, said = embed(clip, pixels(data.pictures[batch], device), ids)
         best = (seen @ said.T).argmax(1).tolist()
         captions = data.captions[batch]
         right += sum(captions[k] == captions[b] for k, b in enumerate(best))
-    return right / HELD_OUT
+    return right / (len(data.captions) - data.trained)

@@ -1,6 +1,6 @@
 """Training of the U-Net on cached latents and cached text encodings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from lab.run import Progress, write_atomically
 from storybook.architecture import CONTEXT, build_scheduler
 from storybook.dataset import Dataset
 from storybook.train_autoencoder import encode
-from storybook.train_clip import HELD_OUT, pixels, tokenize
+from storybook.train_clip import pixels, tokenize
 from storybook.training import Plan, autocast, fit, step_rng
 
 CAPTION_DROPOUT = 0.1  # Ho & Salimans 2022: the share that teaches the unconditional prediction
@@ -67,7 +67,7 @@ def min_snr_weight(alpha_bar: torch.Tensor) -> torch.Tensor:
 def train_unet(
     unet: UNet2DConditionModel,
     latents: torch.Tensor,
-    captions: list[str],
+    captions: Sequence[str],
     text: TextCache,
     plan: Plan,
     folder: Path,
@@ -75,17 +75,17 @@ def train_unet(
 ) -> Iterator[Progress]:
     """Epsilon prediction with caption dropout and min-SNR weights.
 
-    latents: scaled to unit variance, float16 [N, 4, 16, 16]; captions: N strings.
+    latents: scaled to unit variance, [N, 4, 16, 16] float16, one for each of
+    the N captions.
     """
     alpha_bar = build_scheduler().alphas_cumprod.to(device)
-    count = len(captions) - HELD_OUT
 
     def loss_of(step: int) -> torch.Tensor:
         rng = step_rng(plan, step)
-        index = rng.choice(count, plan.batch_size, replace=False)
+        index = rng.choice(len(captions), plan.batch_size, replace=False)
         dropped = rng.random(plan.batch_size) < CAPTION_DROPOUT
         hidden = text(
-            ["" if drop else captions[k] for k, drop in zip(index, dropped, strict=False)]
+            ["" if drop else captions[int(k)] for k, drop in zip(index, dropped, strict=True)]
         )
         x_0 = latents[index].to(device).float()
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
