@@ -29,6 +29,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "style": tuple(STYLES),
     "colour": tuple(COLOURS),
 }
+NO_ANSWER = -100  # what torch's cross entropy leaves out
 PACKAGED = Path(__file__).parent / "classifier.safetensors"
 
 
@@ -56,14 +57,9 @@ class Classifier(nn.Module):
 
 
 def answers(scene: dict) -> list[int]:
-    """The right answers' indices for a scene of the styled world."""
-    return [QUESTIONS[q].index(scene[q]) for q in QUESTIONS]
-
-
-def styled(data: Dataset) -> np.ndarray:
-    """Indices of the pictures that have an answer to every question."""
-    known = [all(s[q] in a for q, a in QUESTIONS.items()) for s in data.scenes]
-    return np.flatnonzero(known)
+    """The right answers' indices; NO_ANSWER where a scene has none, as patterned grounds have no
+    setting."""
+    return [a.index(scene[q]) if scene[q] in a else NO_ANSWER for q, a in QUESTIONS.items()]
 
 
 def _disturb(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -80,13 +76,12 @@ def train_classifier(
     classifier: Classifier, data: Dataset, plan: Plan, folder: Path, device
 ) -> Iterator[Progress]:
     """Learn the four questions at once from the drawn pictures."""
-    known = styled(data)
-    known = known[known < data.trained]
-    labels = {int(k): answers(data.scenes[k]) for k in known}
+    shown = [k for k in range(data.trained) if data.scenes[k]["subject"] is not None]
+    labels = {k: answers(data.scenes[k]) for k in shown}
 
     def loss_of(step: int) -> torch.Tensor:
         rng = step_rng(plan, step)
-        index = rng.choice(known, plan.batch_size, replace=False)
+        index = rng.choice(shown, plan.batch_size, replace=False)
         target = torch.tensor([labels[int(k)] for k in index], device=device)
         logits = classifier(_disturb(pixels(data.pictures[index], device), rng))
         losses = [F.cross_entropy(logits[q], target[:, k]) for k, q in enumerate(QUESTIONS)]
@@ -112,14 +107,14 @@ def classify(classifier: Classifier, pictures: Sequence[np.ndarray]) -> list[dic
 
 def accuracy(classifier: Classifier, data: Dataset) -> dict[str, float]:
     """Share of right answers on the pictures kept from training, for each question."""
-    known = styled(data)
-    known = known[known >= data.trained]
-    found = classify(classifier, [data.pictures[k] for k in known])
-    scenes = [data.scenes[k] for k in known]
-    return {
-        q: float(np.mean([f[q] == s[q] for f, s in zip(found, scenes, strict=False)]))
-        for q in QUESTIONS
-    }
+    kept = [k for k in range(data.trained, len(data.scenes)) if data.scenes[k]["subject"]]
+    found = classify(classifier, [data.pictures[k] for k in kept])
+    shares = {}
+    for question, known in QUESTIONS.items():
+        asked = [(f, data.scenes[k]) for f, k in zip(found, kept, strict=True)]
+        right = [f[question] == s[question] for f, s in asked if s[question] in known]
+        shares[question] = float(np.mean(right))
+    return shares
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:

@@ -53,7 +53,7 @@ class Plans:
 
 BUNDLED = Plans(
     clip=Plan(700, 192, 1e-3, ema=0.99),
-    judge=Plan(1600, 48, 2e-3, decay=0.5, ema=0.99),
+    judge=Plan(2000, 48, 2e-3, decay=0.5, ema=0.99),
     autoencoder=Plan(1600, 16, 1e-3, decay=0.5, betas=(0.9, 0.99), weight_decay=0.0),
     unet=Plan(4800, 32, 8e-4),
 )
