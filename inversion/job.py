@@ -26,8 +26,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     """Learn `config.word`; leaves WORD.safetensors, previews, curves and, if asked, style.json.
 
     Raises:
-        UserError: no pictures, no model, a taken word, a template without [name]; nothing is
-            written before all of that is checked.
+        UserError: no pictures, no model, a template without [name], before anything is written; a
+            taken word or attention that cannot run here, which the manifest then says.
     """
     examples = data.find_examples(config, run.sibling("cropping"))
     templates = data.read_templates(config)

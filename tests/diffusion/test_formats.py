@@ -73,7 +73,7 @@ class _Malicious:
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
     victim = tmp_path / "ran"
-    (tmp_path / "bad.pt").write_bytes(pickle.dumps({"cat": _Malicious(victim)}))
+    (tmp_path / "bad.pt").write_bytes(pickle.dumps({"cat": _Malicious(victim)}, protocol=2))
     torch.save({"cat": _Malicious(victim)}, tmp_path / "zip.pt")
     for name in ("bad.pt", "zip.pt"):
         with pytest.raises(UserError, match=name):
