@@ -1,7 +1,7 @@
 """Does the word carry the style? Measured on pictures of the style that it was not learned from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -117,11 +117,6 @@ def compare(
         pairs=len(fall),
         reference_pictures=len(reference),
     )
-
-
-def as_json(report: StyleReport) -> dict:
-    """The report for `style.json`."""
-    return asdict(report)
 
 
 def _save_comparison(reference, plain, styled, subjects: list[str], path: Path) -> None:

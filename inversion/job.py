@@ -150,6 +150,6 @@ def _finish(config: Config, run: Run, sd, word: PseudoWord, examples):
     if config.evaluate is not None:
         judge = evaluation.evaluate(sd, config.evaluate, config.word, config.seed, run.folder)
         report = yield from judge
-        write_json(run.folder / "style.json", evaluation.as_json(report))
+        write_json(run.folder / "style.json", asdict(report))
         run.show(run.folder / "style.png", "the style, and prompts without and with the word")
         run.note(report.sentence())

@@ -113,7 +113,8 @@ def make_batch(
     for k in mine:
         position = step * size + k
         index = _picture(seed, position, len(material.examples))
-        mean, std = (part[index, mirrored[k]] for part in _parts(material.latents))
+        mean = material.latents.mean[index, mirrored[k]]
+        std = material.latents.std[index, mirrored[k]]
         x_0.append(mean + std * noise(mean.shape, seed, 2 * position).to(mean.device))
         eps.append(noise(mean.shape, seed, 2 * position + 1))
         template = material.templates[int(templates[k])]
@@ -125,10 +126,6 @@ def make_batch(
         torch.stack(eps).to(sd.device),
         torch.cat(token_ids).to(sd.device),
     )
-
-
-def _parts(latents: Latents) -> tuple[Tensor, Tensor]:
-    return latents.mean, latents.std
 
 
 def loss_of(sd: StableDiffusion, batch: Batch, alpha_bar: Tensor) -> Tensor:
