@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from transformers import AddedToken, CLIPTextModel, CLIPTokenizer
 
@@ -52,7 +53,9 @@ class PseudoWord(nn.Module):
         """[B, T] ids -> [B, T, d]."""
         slot = self.slot[token_ids]
         known = self.table[token_ids.clamp(max=self.table.shape[0] - 1)]
-        learned = self.rows[slot.clamp(min=0)].to(known.dtype)
+        # not self.rows[...]: on a CPU several threads add up the gradient of an index in any order,
+        # and the same seed would no longer give the same bits
+        learned = F.embedding(slot.clamp(min=0), self.rows).to(known.dtype)
         return torch.where((slot >= 0)[..., None], learned, known)
 
 

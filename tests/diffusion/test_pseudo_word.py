@@ -64,6 +64,23 @@ def test_the_frozen_table_is_no_parameter_and_does_not_change():
     assert "table" not in word.state_dict()
 
 
+def test_the_gradient_is_the_same_bits_every_time_on_several_threads():
+    base = nn.Embedding(VOCABULARY, 192)
+    tokens = torch.randint(0, VOCABULARY + 2, (16, 77), generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(16, 77, 192, generator=torch.Generator().manual_seed(1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = []
+        for _ in range(30):
+            word = PseudoWord(base, [50, 51], torch.ones(2, 192))
+            (word(tokens) * weight).sum().backward()
+            gradients.append(word.rows.grad)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
+
+
 def test_a_finished_word_gives_the_hidden_states_it_was_trained_with(tiny_sd_folder):
     sd = load(str(tiny_sd_folder), device="cpu")
     rows = torch.randn(3, sd.text_encoder.config.hidden_size)
