@@ -1,6 +1,6 @@
 """Does the word carry the style? Measured on pictures of the style that it was not learned from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,9 @@ def read_reference(folder: str, side: int) -> list[np.ndarray]:
     return pictures
 
 
-def _draw(sd, settings: Evaluate, prompts: list[str], seeds: list[int], stage: str):
+def _draw(
+    sd: StableDiffusion, settings: Evaluate, prompts: list[str], seeds: list[int], stage: str
+) -> Generator[Progress, None, list[np.ndarray]]:
     """Pictures of the prompts; progress is yielded, the pictures are returned."""
     drawn: list[np.ndarray] = []
     yield Progress(stage, 0, len(prompts))
@@ -81,7 +83,7 @@ def _draw(sd, settings: Evaluate, prompts: list[str], seeds: list[int], stage: s
 
 def evaluate(
     sd: StableDiffusion, settings: Evaluate, word: str, seed: int, folder: Path
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, StyleReport]:
     """Draw every subject with and without the word from the same noise, compare both with the
     held-out pictures, and save `style.png`; returns a StyleReport."""
     reference = read_reference(settings.pictures, sd.resolution)

@@ -93,7 +93,7 @@ def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:
     tower = clip.text_model.state_dict()
     wanted = encoder.state_dict()
     prefix = "text_model." if any(key.startswith("text_model.") for key in wanted) else ""
-    encoder.load_state_dict({prefix + key: value for key, value in tower.items()}, strict=False)
+    encoder.load_state_dict({prefix + key: value for key, value in tower.items()})
     return encoder.eval()
 
 
@@ -173,7 +173,7 @@ def _straight(conv: nn.Conv2d, tap: torch.Tensor) -> None:
     for colour in range(3):
         into = _carriers(conv.out_channels, colour)
         outof = _carriers(conv.in_channels, colour)
-        for a, b in zip(into, outof, strict=False):
+        for a, b in zip(into, outof, strict=True):
             conv.weight[a] = 0
             conv.weight[a, b] = tap
             conv.bias[a] = 0  # type: ignore[index]

@@ -53,7 +53,7 @@ def draw_dataset(folder: Path, count: int, side: int, seed: int = 0) -> Iterator
         pictures = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             jobs = [pool.submit(_draw_chunk, seed, f, min(CHUNK, count - f), side) for f in firsts]
-            for first, job in zip(firsts, jobs, strict=False):
+            for first, job in zip(firsts, jobs, strict=True):
                 chunk, said = job.result()
                 pictures[first : first + len(chunk)] = chunk
                 lines.extend(said)

@@ -62,7 +62,7 @@ def score(found: Sequence[dict], asked: Sequence[dict]) -> dict[str, dict]:
     scores = {}
     for question in QUESTIONS:
         right = np.array(
-            [f[question] == a[question] for f, a in zip(found, asked, strict=False)], dtype=float
+            [f[question] == a[question] for f, a in zip(found, asked, strict=True)], dtype=float
         )
         low, high = bootstrap_interval(right)
         scores[question] = {"right": round(float(right.mean()), 3), "interval": [low, high]}
@@ -82,7 +82,7 @@ def bias(sd, classifier, steps: int, scale: float, count: int) -> dict[str, floa
             np.mean([f["colour"] == BIASED_COLOUR for f in without])
         ),
         "named_colour_obeyed": float(
-            np.mean([f["colour"] == c for f, c in zip(told, explicit, strict=False)])
+            np.mean([f["colour"] == c for f, c in zip(told, explicit, strict=True)])
         ),
         "pictures_each": count,
     }

@@ -54,7 +54,7 @@ class TextCache:
         if new:
             ids = tokenize(self.tokenizer, new, CONTEXT).to(self.device)
             states = self.encoder(ids).last_hidden_state.half()
-            self.known.update(zip(new, states, strict=False))
+            self.known.update(zip(new, states, strict=True))
         return torch.stack([self.known[c] for c in captions]).float()
 
 
