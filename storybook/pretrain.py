@@ -22,7 +22,7 @@ from storybook import architecture as parts
 from storybook.classifier import PACKAGED as PACKAGED_JUDGE
 from storybook.classifier import Classifier, accuracy, save_classifier, train_classifier
 from storybook.dataset import draw_dataset, load_dataset
-from storybook.train_autoencoder import psnr, train_autoencoder
+from storybook.train_autoencoder import psnr, train_autoencoder, train_decoder
 from storybook.train_clip import matching_accuracy, train_clip
 from storybook.train_unet import TextCache, cache_latents, train_unet
 from storybook.training import Plan
@@ -48,6 +48,7 @@ class Plans:
     clip: Plan
     judge: Plan
     autoencoder: Plan
+    decoder: Plan
     unet: Plan
 
 
@@ -55,7 +56,8 @@ BUNDLED = Plans(
     clip=Plan(700, 192, 1e-3, ema=0.99),
     judge=Plan(2000, 48, 2e-3, decay=0.5, ema=0.99),
     autoencoder=Plan(1600, 16, 1e-3, decay=0.5, betas=(0.9, 0.99), weight_decay=0.0),
-    unet=Plan(4800, 32, 8e-4),
+    decoder=Plan(2400, 16, 6e-4, decay=0.7, betas=(0.9, 0.99), weight_decay=0.0),
+    unet=Plan(8400, 32, 8e-4),
 )
 
 
@@ -85,11 +87,13 @@ def pretrain(work: Path, device, pictures: int, plans: Plans) -> Iterator[Progre
     vae = parts.build_autoencoder()
     train = train_autoencoder(vae, data, plans.autoencoder, work, device)
     yield from _final(work / "autoencoder-final.pt", vae, train, device)
-    figures["autoencoder_psnr_db"] = psnr(vae, data, device)
     yield from cache_latents(vae, data, work / "latents.npy", device)
     latents = torch.from_numpy(np.load(work / "latents.npy"))
     scale = 1 / latents.float().std().item()
     vae.register_to_config(scaling_factor=scale)
+    train = train_decoder(vae, data, plans.decoder, work, device)
+    yield from _final(work / "decoder-final.pt", vae, train, device)
+    figures["autoencoder_psnr_db"] = psnr(vae, data, device)
     write_json(work / "figures.json", figures)
 
     torch.manual_seed(2)
@@ -132,7 +136,7 @@ def save_now(work: Path) -> None:
     tokenizer = parts.load_tokenizer(work / "tokenizer")
     clip, vae, unet = parts.build_clip(tokenizer), parts.build_autoencoder(), parts.build_unet()
     clip.load_state_dict(torch.load(work / "clip-final.pt", weights_only=True))
-    vae.load_state_dict(torch.load(work / "autoencoder-final.pt", weights_only=True))
+    vae.load_state_dict(torch.load(work / "decoder-final.pt", weights_only=True))
     unet.load_state_dict(torch.load(work / "unet.pt", weights_only=True)["average"])
     latents = torch.from_numpy(np.load(work / "latents.npy"))
     vae.register_to_config(scaling_factor=1 / latents.float().std().item())

@@ -17,6 +17,7 @@ QUICK = Plans(
     clip=Plan(2, 8, 1e-3, save_every=1),
     judge=Plan(2, 8, 1e-3, save_every=1),
     autoencoder=Plan(2, 2, 1e-3, save_every=1),
+    decoder=Plan(2, 2, 1e-3, save_every=1),
     unet=Plan(2, 2, 1e-3, save_every=1),
 )
 
@@ -25,7 +26,7 @@ QUICK = Plans(
 def test_from_nothing_to_a_pipeline_and_again_without_work(tmp_path):
     cpu = torch.device("cpu")
     stages = [progress.stage for progress in pretrain(tmp_path, cpu, 60, QUICK)]
-    assert len(set(stages)) == 6
+    assert len(set(stages)) == 7
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
     images = pipeline("a cat", num_inference_steps=2, output_type="np", return_dict=False)[0]
