@@ -56,8 +56,9 @@ def test_the_same_content_is_the_same_bytes(page):
 
 def test_a_forgotten_value_is_an_error(tmp_path):
     (tmp_path / "report.html").write_text(TEMPLATE)
+    shown = np.zeros((2, 2, 3), np.uint8)
     with pytest.raises(UndefinedError):
-        write_page(tmp_path / "out.html", tmp_path / "report.html", shown=np.zeros((2, 2, 3), np.uint8))
+        write_page(tmp_path / "out.html", tmp_path / "report.html", shown=shown)
     assert not (tmp_path / "out.html").exists()
 
 
