@@ -14,6 +14,8 @@ from lab.errors import UserError
 from lab.run import write_atomically
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+MASK_SUFFIXES = ("-masklabel.png", ".mask.png")
+"""How the file of a mask ends: `cat-masklabel.png` or `cat.mask.png` beside `cat.jpg`."""
 LARGEST = 2 * 89_478_485
 """Pixels of the largest picture that is read: Pillow's limit against decompression bombs."""
 
@@ -25,7 +27,7 @@ class ImageError(UserError):
 def find_images(folder: str | Path) -> list[Path]:
     """The picture files in a folder and the folders below it, in natural order ("2" before "10").
 
-    Hidden files and folders are left out, links to folders are followed.
+    Hidden files and folders and the masks beside pictures are left out, links to folders followed.
 
     Raises:
         UserError: when the folder does not exist, or holds no pictures.
@@ -47,11 +49,18 @@ def find_images(folder: str | Path) -> list[Path]:
         found += [
             Path(where, name)
             for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+            if not name.startswith(".")
+            and Path(name).suffix.lower() in SUFFIXES
+            and not is_mask(name)
         ]
     if not found:
         raise UserError(f"{folder} has no pictures; these are read: {', '.join(SUFFIXES)}")
     return sorted(found, key=lambda path: _natural(path.relative_to(folder)))
+
+
+def is_mask(path: str | Path) -> bool:
+    """Whether a file is, by its name, the mask of a picture and not a picture."""
+    return Path(path).name.lower().endswith(MASK_SUFFIXES)
 
 
 def _natural(path: Path) -> list[tuple[list[tuple[int, int, str]], str]]:
@@ -78,6 +87,16 @@ def read_image(path: str | Path) -> Image.Image:
     Raises:
         ImageError: with one sentence, for whatever is not a whole picture.
     """
+    return read_with_alpha(path)[0]
+
+
+def read_with_alpha(path: str | Path) -> tuple[Image.Image, Image.Image | None]:
+    """`read_image`, and the picture's own transparency as a grey picture of the same size (255 is
+    opaque); None where it has none, or the same everywhere, which says nothing.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -94,7 +113,8 @@ def read_image(path: str | Path) -> Image.Image:
                 if image.width * image.height > LARGEST:
                     raise Image.DecompressionBombError
                 image.load()
-                return _to_rgb(_upright(image))
+                upright = _upright(image)
+                return _to_rgb(upright), _alpha(upright)
     except Image.DecompressionBombError:
         raise ImageError(
             f"{path} has more than {LARGEST / 1e6:.0f} million pixels; make it smaller"
@@ -137,6 +157,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         lab = ImageCms.createProfile("LAB")
         image = ImageCms.profileToProfile(image, lab, _srgb(), outputMode="RGB") or image
     return _plain(image.convert("RGB"))
+
+
+def _alpha(image: Image.Image) -> Image.Image | None:
+    if not (image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info):
+        return None
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # one level stands for "none"
+        return None
+    alpha = image.convert("RGBA").getchannel("A")
+    low, high = alpha.getextrema()
+    return alpha if low != high else None
 
 
 def _rescaled(image: Image.Image) -> Image.Image:
