@@ -1,0 +1,1 @@
+"""Pictures with learned words, side by side (`pseudoword sample FILE`)."""
