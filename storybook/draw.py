@@ -4,6 +4,8 @@ The demo's scans in datasets/ are made by
 
     python -m storybook.draw patchwork datasets/patchwork --count 24
     python -m storybook.draw patchwork datasets/patchwork-held-out --unseen --count 12 --square
+
+and those of the second style that the model never saw by the same commands with "stained glass".
 """
 
 import argparse
