@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from inversion import rates
 from lab.config import Section
 
 TEMPLATES = (
@@ -13,27 +14,87 @@ TEMPLATES = (
 )
 
 Positive = Annotated[int, Field(ge=1)]
+Vectors = Annotated[int, Field(ge=1, le=75)]
 
 
 class Train(Section):
     """How the vectors are learned."""
 
     steps: Positive = 300
-    """Optimizer steps."""
+    """Optimizer steps, at most: `stop` may end the training earlier."""
     batch_size: Positive = 8
     """Pictures a step, over all processes and accumulated parts together."""
     gradient_accumulation: Positive = 1
-    """In how many parts a process computes its share of a step: more parts, less memory."""
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
-    """AdamW's rate. 5e-3 is usual for one to four vectors on Stable Diffusion 1.x."""
+    """In how many parts a process computes its share of a step: more parts, less memory. Where
+    memory runs out, the number is doubled until it suffices; the step stays the same step."""
+    optimizer: Literal["adamw", "schedule_free"] = "adamw"
+    """adamw (Loshchilov & Hutter 2019), or schedule_free (Defazio et al. 2024): AdamW whose result
+    is an average over its path, which needs no falling rate at the end."""
+    learning_rate: Annotated[float, Field(gt=0)] | str = 5e-3
+    """The optimizer's rate. 5e-3 is usual for one to four vectors on Stable Diffusion 1.x. Or
+    several with their last steps, as AUTOMATIC1111 writes them: "0.005:100, 1e-3:1000, 1e-5"."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Whether the rate stays or falls to zero along a half cosine."""
+    """Whether the rate stays or falls to zero along a half cosine over all steps."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the rate rises from zero."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW's pull of the vectors towards zero."""
+    """The optimizer's pull of the vectors towards zero."""
+    min_snr_gamma: Annotated[float, Field(gt=0)] | None = None
+    """Weigh a timestep by min(SNR, gamma), so that nearly clean ones do not dominate (Hang et al.
+    2023, arXiv:2303.09556; gamma 5 there); absent: every timestep counts the same."""
     flip: bool = True
     """Mirror half of the pictures; turn off for writing, maps, or faces that are not symmetric."""
+    gradient_checkpointing: bool = False
+    """Compute the U-Net's inner values twice instead of keeping them: about a third slower, and
+    far less memory."""
+    compile: bool = False
+    """Let torch.compile translate the U-Net: a minute or more at the start, then faster steps.
+    Pays from some hundred steps on a GPU; refused where there is no compiler."""
     checkpoint_every: Positive = 50
     """Steps between checkpoints: the most that a killed run has to repeat."""
+    keep_checkpoints: Positive = 2
+    """How many of the newest checkpoints stay; the best word so far always does."""
+
+    @model_validator(mode="after")
+    def _rates_are_rates(self) -> "Train":
+        if isinstance(self.learning_rate, str):
+            rates.require_reach(rates.parse(self.learning_rate), self.steps)
+            if self.schedule != "constant":
+                raise ValueError("schedule should be constant where learning_rate lists its steps")
+        return self
+
+
+class Objective(Section):
+    """The loss on the same pictures, prompts, timesteps and noises again and again: a curve without
+    noise, where the loss of the training steps hides everything behind its own."""
+
+    pictures: Positive = 16
+    """How many of them (a picture may come more than once, each time with other noise)."""
+    every: Annotated[int, Field(ge=0)] = 0
+    """Training steps between two measurements; 0: so that they cost less than 5% of the training.
+    """
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the pictures that is not trained on but measured in the same way: where the curve
+    of these rises, the word begins to learn the pictures by heart. The best word is the one of
+    their lowest point; without them, of the objective's."""
+
+
+class Stop(Section):
+    """When it is enough, judged by the objective."""
+
+    rule: Literal["never", "plateau", "dvar"] = "plateau"
+    """plateau: the last `window` of the steps brought less than `tolerance` of the whole gain.
+    dvar (Voronov et al. 2023, arXiv:2302.04841): the variance of the objective over the last
+    `window` of the steps is below `tolerance` of its variance over all. never: all steps."""
+    window: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """The share of the steps so far that the rule looks back on."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """How little is nothing: larger stops earlier."""
+    earliest: Annotated[int, Field(ge=0)] = 40
+    """Steps before which no rule is asked."""
+    cooldown: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """When the rule has spoken, or at the end of `steps`, the rate falls to zero over this share of
+    the steps so far; 0: it ends at once."""
 
 
 class Previews(Section):
@@ -84,8 +145,9 @@ class Config(Section):
 
     word: str = "<style>"
     """The new word, in angle brackets so that it cannot be part of another."""
-    num_vectors: Annotated[int, Field(ge=1, le=75)] = 4
-    """Vectors, and so tokens of the prompt, that the word takes: 1 is portable, 16 holds more."""
+    num_vectors: Vectors | tuple[Vectors, ...] = 4
+    """Vectors, and so tokens of the prompt, that the word takes: 1 is portable, 16 holds more.
+    A list learns a word for each count from the same pictures, <word-1> and <word-16>."""
     initial_words: str = ""
     """Words of the vocabulary to begin with, repeated to the number of vectors; empty: random."""
     model: str = "storybook"
@@ -102,12 +164,17 @@ class Config(Section):
     """Fixes initial vectors, order, noise and timesteps: same seed, same machine, same bytes."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
-    dtype: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the frozen model; the learned vectors are always fp32. auto: bf16 on GPUs that have it."""
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the frozen model; the learned vectors are always fp32. auto: bf16 on GPUs that have it,
+    else fp32. fp16 is for GPUs without bf16: the loss is scaled so that small gradients survive."""
     attention: Literal["auto", "sdpa", "plain", "xformers"] = "auto"
     """auto is torch's scaled_dot_product_attention."""
     train: Train = Train()
     """Training."""
+    objective: Objective = Objective()
+    """The measurement during training."""
+    stop: Stop = Stop()
+    """When training ends."""
     previews: Previews = Previews()
     """Pictures during training."""
     evaluate: Evaluate | None = None
@@ -122,6 +189,13 @@ class Config(Section):
         if not all(letter.isalnum() or letter in "-_" for letter in inner):
             raise ValueError("should have only letters, digits, - and _ between its brackets")
         return word
+
+    @field_validator("num_vectors")
+    @classmethod
+    def _counts_differ(cls, counts: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if isinstance(counts, tuple) and (not counts or len({*counts}) < len(counts)):
+            raise ValueError("should list at least one number of vectors, and each once")
+        return counts
 
     @field_validator("templates")
     @classmethod

@@ -22,6 +22,7 @@ from diffusion.schedule import alpha_bars
 from diffusion.stable_diffusion import StableDiffusion
 from inversion.config import Train
 from inversion.data import Example, Latents, fill
+from inversion.rates import learning_rate
 from lab.device import noise
 from lab.errors import UserError
 from lab.processes import Processes
@@ -78,13 +79,6 @@ def initial_rows(sd: StableDiffusion, words: str, count: int, seed: int) -> Tens
         return table[[ids[k % len(ids)] for k in range(count)]].clone()
     draw = noise((count, table.shape[1]), seed, -1).to(table.device)
     return table.mean(0) + table.std(0) * draw
-
-
-def learning_rate(settings: Train, step: int) -> float:
-    """The rate of step 0, 1, ...: constant, or a half cosine to zero."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 
 def _picture(seed: int, position: int, count: int) -> int:
