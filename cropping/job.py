@@ -8,8 +8,9 @@ from pathlib import Path
 from PIL import Image
 
 from cropping.config import Config
+from cropping.plan import plan
 from cropping.sheet import card, sheets
-from cropping.window import STRATEGIES, Window
+from cropping.window import Window
 from lab.captions import Caption, crop_name, read_caption
 from lab.errors import UserError
 from lab.images import ImageError, find_images, read_image, save_png
@@ -59,7 +60,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
                 raise
             run.note(f"left out: {error}")
         else:
-            window = STRATEGIES[config.strategy](picture, config.size)
+            window = plan(picture, config.size, strategy=config.strategy, pad="never").windows[0]
             crop = cut(picture, window, config.size)
             name = f"images/{crop_name(len(records) + 1, source.caption.text)}"
             save_png(crop, run.folder / f"{name}.png")

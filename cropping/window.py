@@ -1,8 +1,8 @@
-"""Rectangles: where the square goes.
+"""Rectangles: where the window goes.
 
-A square as large as the picture's short side can move along the long side alone. So the search is
-one-dimensional: the saliency is summed across the short side into a profile, and every offset of
-the square is scored at once from the profile's cumulative sum.
+The largest window of a given shape touches two opposite sides of the picture and can move along one
+way alone. So the search is one-dimensional: what matters is summed across that way into a profile,
+and every offset of the window is scored at once from the profile's cumulative sum.
 """
 
 from collections.abc import Callable
@@ -37,10 +37,19 @@ class Box:
     def width(self) -> int:
         return self.x1 - self.x0
 
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0
+
+    def inside(self, picture: tuple[int, int]) -> "Box":
+        """The part of the box that lies in a picture of this width and height."""
+        width, height = picture
+        return Box(max(self.x0, 0), max(self.y0, 0), min(self.x1, width), min(self.y1, height))
+
 
 @dataclass(frozen=True)
 class Window:
-    """A square chosen in a picture, and why."""
+    """A rectangle chosen in a picture, and why. Where it leaves the picture it is padded."""
 
     box: Box
     lost_mass: float
@@ -48,49 +57,68 @@ class Window:
     reason: str
 
 
-@dataclass(frozen=True)
-class Profile:
-    """A picture's saliency along its long side, in cells, and how long the square is on it."""
+def fit(
+    importance: np.ndarray,
+    picture: tuple[int, int],
+    aspect: float = 1.0,
+    strategy: str = "focal",
+) -> Window:
+    """The largest window of an aspect in a picture, placed by a strategy.
 
-    mass: np.ndarray  # [n]
-    length: float
-    is_portrait: bool
-
-    @property
-    def slack(self) -> float:
-        """How far the square can move, in cells."""
-        return max(len(self.mass) - self.length, 0.0)
-
-
-def focal(image: Image.Image, size: int) -> Window:
-    """The largest square, placed so that it keeps what matters and cuts through little of it."""
-    profile = profile_of(image)
-    offset = best_offset(profile.mass, profile.length, TOP_WEIGHT if profile.is_portrait else 0.0)
-    return _window(image, profile, offset, "the largest square around what matters")
-
-
-def centre(image: Image.Image, size: int) -> Window:
-    """The largest square in the middle, whatever it cuts."""
-    profile = profile_of(image)
-    return _window(image, profile, profile.slack / 2, "the largest square in the middle")
+    Args:
+        importance: [h, w], what matters in the picture (`subject.saliency`), at any scale.
+        picture: its width and height in px.
+        aspect: width / height of the window.
+        strategy: a key of `STRATEGIES`.
+    """
+    size = largest(picture, aspect)
+    is_vertical = size[0] == picture[0]
+    along = 1 if is_vertical else 0
+    mass = importance.sum(axis=1 if is_vertical else 0)
+    length = len(mass) * size[along] / picture[along]
+    offset = STRATEGIES[strategy](mass, length, is_vertical)
+    box = window_at(picture, size, offset * picture[along] / len(mass))
+    if size == picture:
+        return Window(box, 0.0, "the whole picture, which has this shape")
+    kept = float(kept_mass(mass, np.array([offset]), length)[0])
+    return Window(box, round(min(max(1 - kept, 0.0), 1.0), 4), REASONS[strategy])
 
 
-# The values of `cropping.strategy`: a further one is a function here and its name in config.py.
-STRATEGIES: dict[str, Callable[[Image.Image, int], Window]] = {"focal": focal, "centre": centre}
+def largest(picture: tuple[int, int], aspect: float) -> tuple[int, int]:
+    """Width and height, in px, of the largest window of this aspect in a picture."""
+    width, height = picture
+    if width <= height * aspect:
+        return width, min(max(round(width / aspect), 1), height)
+    return min(max(round(height * aspect), 1), width), height
+
+
+def focal(mass: np.ndarray, length: float, is_vertical: bool) -> float:
+    """Keep what matters and cut through little of it."""
+    return best_offset(mass, length, TOP_WEIGHT if is_vertical else 0.0)
+
+
+def centre(mass: np.ndarray, length: float, is_vertical: bool) -> float:
+    """The middle, whatever it cuts."""
+    return max(len(mass) - length, 0.0) / 2
+
+
+# The values of `cropping.strategy`: from the profile of what matters along the way that the window
+# can move, and its length there, in cells, to where it begins. A further one is a function here,
+# its reason, and its name in config.py.
+STRATEGIES: dict[str, Callable[[np.ndarray, float, bool], float]] = {
+    "focal": focal,
+    "centre": centre,
+}
+REASONS = {
+    "focal": "the largest window around what matters",
+    "centre": "the largest window in the middle",
+}
 
 
 def best_square(image: Image.Image, size: int) -> tuple[int, int, int, int]:
     """(x0, y0, x1, y1), in source pixels, of the largest square that keeps what matters in an RGB
     picture. `size`, the side it will be drawn at, has a say only in how often it is enlarged."""
-    return focal(image, size).box.corners
-
-
-def profile_of(image: Image.Image) -> Profile:
-    """The saliency of an RGB picture, summed across its short side."""
-    width, height = image.size
-    mass = saliency(image).sum(axis=1 if height > width else 0)
-    length = len(mass) * min(width, height) / max(width, height)
-    return Profile(mass, length, is_portrait=height > width)
+    return fit(saliency(image), image.size).box.corners
 
 
 def best_offset(mass: np.ndarray, length: float, top_weight: float = 0.0) -> float:
@@ -131,19 +159,10 @@ def edge_height(mass: np.ndarray, offsets: np.ndarray, length: float) -> np.ndar
     return height
 
 
-def square_at(width: int, height: int, offset: float) -> Box:
-    """The largest square in a picture of width x height, `offset` pixels along its long side."""
-    side = min(width, height)
-    start = min(max(round(offset), 0), max(width, height) - side)
-    return (
-        Box(start, 0, start + side, side) if width > height else Box(0, start, side, start + side)
-    )
-
-
-def _window(image: Image.Image, profile: Profile, offset: float, reason: str) -> Window:
-    width, height = image.size
-    kept = float(kept_mass(profile.mass, np.array([offset]), profile.length)[0])
-    box = square_at(width, height, offset * max(width, height) / len(profile.mass))
-    if width == height:
-        reason = "the whole picture, which is square"
-    return Window(box, round(min(max(1 - kept, 0.0), 1.0), 4), reason)
+def window_at(picture: tuple[int, int], size: tuple[int, int], offset: float) -> Box:
+    """A window of this size, `offset` px along the one side on which it is shorter than the
+    picture."""
+    width, height = size
+    along = 1 if width == picture[0] else 0
+    start = min(max(round(offset), 0), picture[along] - size[along])
+    return Box(0, start, width, start + height) if along else Box(start, 0, start + width, height)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from cropping.window import best_square, centre, focal
+from cropping.subject import saliency
+from cropping.window import best_square, fit
 
 SIZES = [(600, 300), (300, 600), (480, 360), (360, 480)]
 
@@ -69,7 +70,7 @@ def test_on_a_busy_ground_too(size, step):
 def test_centre_would_have_cut_it():
     image = Image.new("RGB", (600, 300), "white")
     box = creature(image, 10, 60, 180)
-    cut, kept = centre(image, 64), focal(image, 64)
+    cut, kept = (fit(saliency(image), image.size, strategy=s) for s in ("centre", "focal"))
     assert not is_inside(box, cut.box.corners)
     assert cut.box.corners == (150, 0, 450, 300)
     assert cut.lost_mass > 0.3

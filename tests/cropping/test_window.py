@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cropping.config import Strategy
-from cropping.window import STRATEGIES, best_offset, edge_height, kept_mass, square_at
+from cropping.window import STRATEGIES, best_offset, edge_height, fit, kept_mass, largest, window_at
 
 
 def lump(n: int, start: int, stop: int) -> np.ndarray:
@@ -61,10 +61,19 @@ def test_only_ends_inside_the_picture_cut():
     np.testing.assert_allclose(heights, [1, 2, 1])
 
 
-@pytest.mark.parametrize("width, height", [(7, 20), (20, 7), (9, 9), (1, 50), (4001, 3000)])
-def test_the_square_is_the_largest_and_inside_at_any_offset(width, height):
-    for offset in (-3, 0, 0.5, 2.4, abs(width - height) / 2, abs(width - height) + 0.6):
-        x0, y0, x1, y1 = square_at(width, height, offset).corners
-        assert x1 - x0 == y1 - y0 == min(width, height)
-        assert 0 <= x0 < x1 <= width
-        assert 0 <= y0 < y1 <= height
+@pytest.mark.parametrize("picture", [(7, 20), (20, 7), (9, 9), (1, 50), (4001, 3000)])
+@pytest.mark.parametrize("aspect", [1.0, 0.5, 1.75])
+def test_the_window_is_the_largest_of_its_shape_and_inside_at_any_offset(picture, aspect):
+    width, height = size = largest(picture, aspect)
+    assert width == picture[0] or height == picture[1]
+    assert abs(width - aspect * height) <= 0.5 + aspect / 2
+    for offset in (-3, 0, 0.5, 2.4, 10_000):
+        box = window_at(picture, size, offset)
+        assert (box.width, box.height) == size
+        assert box.inside(picture) == box
+
+
+def test_a_window_of_the_pictures_own_shape_loses_nothing():
+    window = fit(np.ones((30, 40)), (400, 300), aspect=4 / 3)
+    assert window.box.corners == (0, 0, 400, 300)
+    assert window.lost_mass == 0
