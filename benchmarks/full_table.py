@@ -45,7 +45,7 @@ def full_table_steps(
     rows: the initial vectors [n, d]. latents: the pictures' encodings, which the example does not
     keep; given, they stand in for the VAE in every step.
     """
-    ids = register(sd.tokenizer, word, len(rows))
+    ids = register(sd, word, len(rows)).token_ids
     sd.text_encoder.resize_token_embeddings(len(sd.tokenizer), mean_resizing=False)
     table = sd.text_encoder.get_input_embeddings().weight
     with torch.no_grad():

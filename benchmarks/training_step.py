@@ -79,7 +79,7 @@ def ours(sd: StableDiffusion, examples: list[Example], options) -> Iterator[Any]
     latents = encoded(sd, examples)
     material = Material(examples, latents, TEMPLATES, WORD)
     rows = initial_rows(sd, "", options.num_vectors, SEED)
-    ids = register(sd.tokenizer, WORD, options.num_vectors)
+    ids = register(sd, WORD, options.num_vectors).token_ids
     with training_rows(sd.text_encoder, ids, rows) as word:
         yield from train(sd, word, material, settings_of(options), SEED)
 
@@ -96,7 +96,10 @@ def theirs(sd: StableDiffusion, examples: list[Example], options, keep: bool) ->
 def own_copy(sd: StableDiffusion) -> StableDiffusion:
     """Shares the big parts, but has its own words."""
     return dataclasses.replace(
-        sd, tokenizer=copy.deepcopy(sd.tokenizer), text_encoder=copy.deepcopy(sd.text_encoder)
+        sd,
+        tokenizer=copy.deepcopy(sd.tokenizer),
+        text_encoder=copy.deepcopy(sd.text_encoder),
+        words={},
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.pseudo_word import expand
+from diffusion.pseudo_word import place
 from diffusion.stable_diffusion import StableDiffusion
 from lab.errors import UserError
 
@@ -30,19 +30,23 @@ def encode_prompts(sd: StableDiffusion, prompts: Sequence[str]) -> Tensor:
 
 def tokenize(sd: StableDiffusion, prompt: str) -> Tensor:
     """Token ids [1, 77] of a prompt: start, words, end, padding."""
-    return sd.tokenizer(
-        expand(prompt, sd.tokenizer),
-        padding="max_length",
-        max_length=sd.tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    ).input_ids
+    length = sd.tokenizer.model_max_length
+    token_ids = whole_ids(sd, prompt)
+    if len(token_ids) > length:
+        token_ids = [*token_ids[: length - 1], token_ids[-1]]
+    padding = [sd.tokenizer.pad_token_id] * (length - len(token_ids))
+    return torch.tensor([token_ids + padding])
+
+
+def whole_ids(sd: StableDiffusion, prompt: str) -> list[int]:
+    """Token ids of all of a prompt, however long, with learned words put in: start, words, end."""
+    return place(sd, sd.tokenizer(prompt, verbose=False).input_ids)
 
 
 def cut_off(sd: StableDiffusion, prompt: str) -> str:
     """The end of the prompt that does not fit into the encoder's 77 tokens; "" where all of it
     does."""
-    token_ids = sd.tokenizer(expand(prompt, sd.tokenizer)).input_ids
+    token_ids = whole_ids(sd, prompt)
     room = sd.tokenizer.model_max_length - 1
     if len(token_ids) <= room + 1:
         return ""

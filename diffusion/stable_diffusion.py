@@ -9,7 +9,7 @@ import hashlib
 import importlib.resources
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from diffusers.utils import logging
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from diffusion.pseudo_word import Word
 from lab.device import pick_device, pick_dtype, set_attention
 from lab.errors import UserError
 
@@ -62,6 +63,8 @@ class StableDiffusion:
     dtype: torch.dtype
     name: str
     fingerprint: str
+    words: dict[str, Word] = field(default_factory=dict)
+    """Learned words that prompts may use, by token: `diffusion.pseudo_word.register` adds them."""
 
     @property
     def vae_factor(self) -> int:

@@ -36,7 +36,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         return
     sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
     base_rows = initial_rows(sd, config.initial_words, config.num_vectors, config.seed)
-    token_ids = register(sd.tokenizer, config.word, config.num_vectors)
+    token_ids = register(sd, config.word, config.num_vectors).token_ids
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"seed": config.seed, "pictures": len(examples)}
     _warn_of_cut_prompts(run, sd, config, examples, templates)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffusion.pseudo_word import PseudoWord, add_word, expand, register, training_rows
+from diffusion.prompts import encode_prompts, tokenize, whole_ids
+from diffusion.pseudo_word import PseudoWord, add_word, register, training_rows
 from diffusion.stable_diffusion import load
 from lab.errors import UserError
 
@@ -84,33 +85,30 @@ def test_the_gradient_is_the_same_bits_every_time_on_several_threads():
 def test_a_finished_word_gives_the_hidden_states_it_was_trained_with(tiny_sd_folder):
     sd = load(str(tiny_sd_folder), device="cpu")
     rows = torch.randn(3, sd.text_encoder.config.hidden_size)
-    ids = register(sd.tokenizer, "<w>", 3)
-    prompt = sd.tokenizer(expand("a <w> b", sd.tokenizer), return_tensors="pt").input_ids
-    with training_rows(sd.text_encoder, ids, rows), torch.no_grad():
+    word = register(sd, "<w>", 3)
+    prompt = tokenize(sd, "a <w> b")
+    with training_rows(sd.text_encoder, word.token_ids, rows), torch.no_grad():
         trained = sd.text_encoder(prompt).last_hidden_state
     fresh = load(str(tiny_sd_folder), device="cpu")
     add_word(fresh, "<w>", rows)
-    with torch.no_grad():
-        finished = fresh.text_encoder(prompt).last_hidden_state
-    assert torch.equal(trained, finished)
+    assert torch.equal(trained, encode_prompts(fresh, ["a <w> b"]))
 
 
 def test_a_word_of_several_vectors_is_written_out(tiny_sd_folder):
     sd = load(str(tiny_sd_folder), device="cpu")
-    register(sd.tokenizer, "<w>", 3)
-    register(sd.tokenizer, "<one>", 1)
-    assert expand("a <w>, <one>", sd.tokenizer) == "a <w> <w>_1 <w>_2, <one>"
-    once = expand("a <w>", sd.tokenizer)
-    assert expand(once, sd.tokenizer).count("<w>_1") == 1 or once == "a <w> <w>_1 <w>_2"
-    ids = sd.tokenizer(once, add_special_tokens=False).input_ids
-    assert ids[-3:] == list(sd.tokenizer.convert_tokens_to_ids(["<w>", "<w>_1", "<w>_2"]))
+    word, one = register(sd, "<w>", 3), register(sd, "<one>", 1)
+    a, comma = sd.tokenizer("a ,", add_special_tokens=False).input_ids
+    inside = whole_ids(sd, "a <w>, <one>")[1:-1]
+    assert inside == [a, *word.token_ids, comma, *one.token_ids]
+    assert whole_ids(sd, "a <w> <w>_1 <w>_2, <one>")[1:-1] == inside
 
 
 def test_words_are_refused_that_would_lose_their_meaning_or_do_not_fit(tiny_sd_folder):
     sd = load(str(tiny_sd_folder), device="cpu")
-    known = next(iter(sd.tokenizer.get_vocab()))
-    with pytest.raises(UserError, match="already in the model's vocabulary"):
-        register(sd.tokenizer, known, 1)
+    register(sd, "<w>", 2)
+    for taken in ("<w>", "<w>_1", "<|endoftext|>"):
+        with pytest.raises(UserError, match="already in the model's vocabulary"):
+            register(sd, taken, 1)
     with pytest.raises(UserError, match="width 7"):
         add_word(sd, "<new>", torch.zeros(1, 7))
-    assert "<new>" not in sd.tokenizer.get_vocab()
+    assert "<new>" not in sd.tokenizer.get_vocab() and "<new>" not in sd.words

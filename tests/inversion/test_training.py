@@ -33,7 +33,7 @@ def material(sd, tmp_path):
 def learn(sd, material, settings, seed=3, state=None, stop=None):
     """The rows after training, from `state` if given, and the State at step `stop`."""
     if WORD not in sd.tokenizer.get_vocab():
-        register(sd.tokenizer, WORD, 2)
+        register(sd, WORD, 2)
     ids = list(sd.tokenizer.convert_tokens_to_ids([WORD, WORD + "_1"]))
     kept = None
     losses = []
@@ -88,7 +88,7 @@ class Share(Processes):
 
 
 def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material):
-    ids = register(sd.tokenizer, WORD, 2)
+    ids = register(sd, WORD, 2).token_ids
     settings = Train(batch_size=5)
 
     def gradient(index, count):
@@ -112,7 +112,7 @@ def test_every_picture_comes_once_before_any_comes_twice():
 
 
 def test_a_batch_is_the_same_however_it_is_divided(sd, material):
-    register(sd.tokenizer, WORD, 2)
+    register(sd, WORD, 2)
     settings = Train(batch_size=6)
     whole = make_batch(sd, material, settings, 1, 9, range(6))
     odd = make_batch(sd, material, settings, 1, 9, range(1, 6, 2))
@@ -124,7 +124,7 @@ def test_a_batch_is_the_same_however_it_is_divided(sd, material):
 
 def test_the_noise_of_two_steps_or_pictures_is_never_the_same(sd, material):
     settings = Train(batch_size=4)
-    register(sd.tokenizer, WORD, 2)
+    register(sd, WORD, 2)
     noises = torch.cat([make_batch(sd, material, settings, 1, s, range(4)).eps for s in (0, 1)])
     assert len({float(eps.sum()) for eps in noises}) == 8
 
@@ -154,7 +154,7 @@ def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(sd, material
 
 
 def test_v_prediction_learns_the_velocity(sd, material):
-    ids = register(sd.tokenizer, WORD, 2)
+    ids = register(sd, WORD, 2).token_ids
     batch = make_batch(sd, material, Train(batch_size=2), 0, 0, range(2))
     alpha_bar = training.alpha_bars(sd.scheduler_config)
 
