@@ -53,8 +53,8 @@ in which the judge finds what was asked for:
 
 {table}
 
-- "a {biased}", {pairs} pictures at guidance 3: {colour} in {silent:.0%}; "a blue {biased}, flat
-  style" and its like: the named colour in {told:.0%}.
+- "a {biased}", {pairs} pictures each: {colour} in {silent}. "A blue
+  {biased}, flat style" and its like at guidance 3: the named colour in {told:.1%}.
 - Autoencoder: {psnr:.1f} dB on held-out drawings.
 - CLIP (in `clip/`, its text tower is the text encoder): finds a held-out picture's own caption
   among 100 in {matching:.0%}.
@@ -84,6 +84,15 @@ def table(figures: dict) -> str:
     return "\n".join(lines)
 
 
+def _shares(by_scale: dict) -> str:
+    """`90.2% (87% to 93%) at guidance 1, ...`"""
+    parts = []
+    for scale, found in by_scale.items():
+        low, high = found["interval"]
+        parts.append(f"{found['share']:.1%} ({low:.0%} to {high:.0%}) at guidance {scale}")
+    return ", ".join(parts)
+
+
 def _size(folder: Path) -> str:
     weights = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     return f"{weights / 1e6:.0f} MB"
@@ -106,7 +115,7 @@ def text(figures: dict, training: dict, folder: Path) -> str:
         judge=judge,
         table=table(figures),
         pairs=figures["bias"]["pictures_each"],
-        silent=figures["bias"]["biased_without_colour_word"],
+        silent=_shares(figures["bias"]["biased_without_colour_word"]),
         told=figures["bias"]["named_colour_obeyed"],
         psnr=training["autoencoder_psnr_db"],
         matching=training["clip_matching_among_100"],

@@ -18,9 +18,11 @@ from lab.images import enlarge, grid, save_png
 from lab.run import write_json
 from metrics.statistics import bootstrap_interval
 from storybook import card
-from storybook.classifier import QUESTIONS, classify, load_classifier
+from storybook.classifier import QUESTIONS, Classifier, classify, load_classifier
 from storybook.world import BIASED_COLOUR, BIASED_SUBJECT
 
+SCALES = (0.0, 1.0, 3.0, 5.0, 7.5)
+BIAS_SCALES = (1.0, 2.0, 3.0)  # at 1 the model samples what it learned; guidance exaggerates it
 SETTING_WORDS = {
     "meadow": "in the meadow",
     "desert": "in the desert",
@@ -69,21 +71,29 @@ def score(found: Sequence[dict], asked: Sequence[dict]) -> dict[str, dict]:
     return scores
 
 
-def bias(sd, classifier, steps: int, scale: float, count: int) -> dict[str, float]:
-    """How often an unqualified cat is orange, and how often a cat of a named colour has it."""
+def bias(
+    sd: StableDiffusion, classifier: Classifier, steps: int, scales: Sequence[float], count: int
+) -> dict:
+    """How often an unqualified cat is orange, and how often a cat of a named colour has it: shares
+    of `count` pictures each, the first at every scale of `scales` with its 95% interval."""
     silent = [f"a {BIASED_SUBJECT}"] * count
+    by_scale = {}
+    for scale in scales:
+        found = classify(classifier, draw(sd, silent, scale, steps, 5000))
+        orange = np.array([f["colour"] == BIASED_COLOUR for f in found], dtype=float)
+        low, high = bootstrap_interval(orange)
+        by_scale[f"{scale:g}"] = {
+            "share": round(float(orange.mean()), 3),
+            "interval": [round(low, 3), round(high, 3)],
+        }
     named = [c for c in QUESTIONS["colour"] if c != BIASED_COLOUR]
     explicit = [named[k % len(named)] for k in range(count)]
-    without = classify(classifier, draw(sd, silent, scale, steps, 5000))
     prompts = [f"a {colour} {BIASED_SUBJECT}, flat style" for colour in explicit]
-    told = classify(classifier, draw(sd, prompts, scale, steps, 6000))
+    told = classify(classifier, draw(sd, prompts, 3.0, steps, 6000))
+    obeyed = [f["colour"] == c for f, c in zip(told, explicit, strict=True)]
     return {
-        "biased_without_colour_word": float(
-            np.mean([f["colour"] == BIASED_COLOUR for f in without])
-        ),
-        "named_colour_obeyed": float(
-            np.mean([f["colour"] == c for f, c in zip(told, explicit, strict=True)])
-        ),
+        "biased_without_colour_word": by_scale,
+        "named_colour_obeyed": round(float(np.mean(obeyed)), 3),
         "pictures_each": count,
     }
 
@@ -95,7 +105,7 @@ def evaluate(model: str, count: int, fewer: int, steps: int, out: Path) -> dict:
     prompts = [a["prompt"] for a in asked]
     by_scale = {}
     rows: list[np.ndarray] = []
-    for scale in (0.0, 1.0, 3.0, 5.0, 7.5):
+    for scale in SCALES:
         number = count if scale == 5.0 else fewer
         pictures = draw(sd, prompts[:number], scale, steps)
         scores = score(classify(classifier, pictures), asked[:number])
@@ -111,7 +121,7 @@ def evaluate(model: str, count: int, fewer: int, steps: int, out: Path) -> dict:
         "sampler": f"ddim, {steps} steps",
         "chance": {q: round(1 / len(a), 3) for q, a in QUESTIONS.items()},
         "by_guidance_scale": by_scale,
-        "bias": bias(sd, classifier, steps, 3.0, fewer),
+        "bias": bias(sd, classifier, steps, BIAS_SCALES, count),
     }
     write_json(out / "evaluation.json", figures)
     return figures
