@@ -132,7 +132,7 @@ def _pieces(curve: np.ndarray, noise: float) -> list[int]:
     deviation = max(noise, np.log(LEAST_FACTOR) / 10)
     penalty = 3 * deviation**2 * np.log(len(curve))
     search = ruptures.KernelCPD(kernel="linear", min_size=1).fit(curve.reshape(-1, 1))
-    return [int(end) for end in search.predict(pen=penalty)]
+    return [int(end) for end in search.predict(pen=penalty) or ()]
 
 
 def _is_raised(curve: np.ndarray, ends: Sequence[int], peak: int) -> bool:
