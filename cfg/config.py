@@ -1,16 +1,31 @@
 """The settings of a guidance sweep."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from lab.config import Section
 
 SchedulerName = Literal[
     "ddim", "ddim_eta1", "ddpm", "pndm", "euler", "euler_a", "heun", "dpm++", "unipc"
 ]
+RuleName = Literal["plain", "rescale", "apg", "cfg++", "zero_star", "threshold"]
+ScheduleName = Literal["constant", "linear", "cosine", "falling"]
 MOST_FRAMES = 100_000
+THRESHOLD = 2.0
+
+SETTINGS_OF_RULE: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "rescale": ("phi",),
+    "apg": ("eta", "momentum", "largest"),
+    "cfg++": (),
+    "zero_star": (),
+    "threshold": ("percentile",),
+}
+"""Which of the settings of a rule belong to which."""
+RENOISES = frozenset({"ddim", "ddim_eta1", "euler", "euler_a"})
+"""Schedulers whose step is a picture and a noise put together, as cfg++ needs it."""
 
 
 class ScaleRange(Section):
@@ -23,6 +38,71 @@ class ScaleRange(Section):
     """Upper end of the scales; itself one of them if a whole number of steps leads there."""
     step: float = Field(gt=0)
     """Distance between neighbouring scales."""
+    adaptive: bool = False
+    """Draw coarse scales first, and the scales between two of them only where their pictures differ
+    visibly, down to `step`. A difference that stays at the smallest step is reported as a jump."""
+    threshold: float = Field(default=THRESHOLD, gt=0)
+    """For adaptive: the largest difference between neighbours that may stay, in just noticeable
+    differences (metrics/perceptual.py); 1 is hardly visible side by side."""
+
+
+class Rule(Section):
+    """How the predictions with and without the prompt become one, at every step."""
+
+    name: RuleName = "plain"
+    """plain: eps_uncond + s (eps_cond - eps_uncond). rescale: its contrast as without guidance.
+    apg: without what only saturates. cfg++: noise put back without guidance, for s from 0 to 1.
+    zero_star: the unconditional prediction scaled to fit. threshold: outliers pulled in."""
+    schedule: ScheduleName = "constant"
+    """How strong s - 1 is over the steps, 1 on average: constant, linear (0 to 2), cosine (0 to 2,
+    slowly at both ends), falling (2 to 0)."""
+    interval: tuple[float, float] | None = None
+    """Guide only where the noise level sigma is above the first and not above the second number,
+    such as [0.28, 5.42]; elsewhere the picture follows the prompt without exaggeration (s = 1)."""
+    phi: float = Field(default=0.7, ge=0, le=1)
+    """For rescale: the share of the rescaled prediction; 0 is plain guidance."""
+    eta: float = Field(default=0.0, ge=0, le=1)
+    """For apg: how much is kept of the part that is parallel to the conditional picture; 1: all."""
+    momentum: float = Field(default=-0.5, gt=-1, lt=1)
+    """For apg: how much of the last step's direction is added; negative values push away."""
+    largest: float | None = Field(default=0.0586, gt=0)
+    """For apg: longest direction, as root mean square over the values of the latents; null: any.
+    0.0586 is the paper's 7.5 for latents of 4 x 64 x 64 and its 15 for 4 x 128 x 128."""
+    percentile: float = Field(default=0.995, gt=0.5, le=1)
+    """For threshold: the share of the picture's values that counts as no outlier."""
+
+    @model_validator(mode="after")
+    def _settings_belong_together(self) -> "Rule":
+        for owner, names in SETTINGS_OF_RULE.items():
+            for name in names:
+                if name in self.model_fields_set and owner != self.name:
+                    raise ValueError(f"{name} is a setting of the rule {owner}, not of {self.name}")
+        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
+            raise ValueError("interval should be two noise levels, the lower one first")
+        if self.name == "cfg++" and (self.interval or self.schedule != "constant"):
+            raise ValueError("cfg++ has neither schedule nor interval: it is unguided at no scale")
+        return self
+
+    def essence(self) -> dict[str, Any]:
+        """What this rule does, as JSON: its name and the settings that count for it."""
+        own = {name: getattr(self, name) for name in SETTINGS_OF_RULE[self.name]}
+        if self.schedule != "constant":
+            own["schedule"] = self.schedule
+        if self.interval is not None:
+            own["interval"] = list(self.interval)
+        return {"name": self.name, **own}
+
+    def __str__(self) -> str:
+        """The rule in words for a label: `apg`, or `plain, interval 0.28 to 5.42`."""
+        words = [self.name]
+        for name, value in self.essence().items():
+            if name == "interval":
+                words.append(f"interval {value[0]:g} to {value[1]:g}")
+            elif name == "schedule":
+                words.append(str(value))
+            elif name != "name" and value != type(self).model_fields[name].default:
+                words.append(f"{name} {value}")
+        return ", ".join(words)
 
 
 class Video(Section):
@@ -49,30 +129,39 @@ class Sheet(Section):
     rendered."""
 
 
-class Config(Section):
-    """One prompt and one seed, drawn at many guidance scales: pictures, a film, a contact sheet."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Steps = Annotated[int, Field(ge=1, le=1000)]
 
-    prompt: str
-    """What to draw. May contain the words that this experiment's inversion learned, such as
-    <word>."""
+
+class Config(Section):
+    """A prompt and a seed, or several, drawn at many guidance scales: pictures, films, curves."""
+
+    prompt: str | tuple[str, ...]
+    """What to draw, or a list of it. May contain the words that this experiment's inversion
+    learned, such as <word>; [name] stands for each of the words in turn."""
     guidance_scales: ScaleRange | tuple[float, ...] = ScaleRange.model_validate(
         {"from": 0, "to": 20, "step": 0.25}
     )
     """Scales s of eps_uncond + s (eps_cond - eps_uncond), as a list or {from, to, step}: 0 ignores
-    the prompt, 1 follows it without exaggeration, more exaggerates, negative scales avoid it."""
+    the prompt, 1 follows it without exaggeration, more exaggerates, negative scales avoid it.
+    With {from, to, step, adaptive: true} only as many are drawn as the eye can tell apart."""
     negative_prompt: str = ""
     """The prompt that the guidance leads away from (and that s = 0 draws); empty: no prompt."""
     words: tuple[str, ...] = ()
     """Further embedding files whose words the prompts may use, beside those of `inversion`."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Fixes the noise that every picture of the sweep starts from."""
-    steps: int = Field(default=25, ge=1, le=1000)
-    """Denoising steps for each picture."""
+    seed: Seed | tuple[Seed, ...] = 0
+    """Fixes the noise that every picture of the sweep starts from; a list: a sweep for each."""
+    rule: RuleName | Rule | tuple[RuleName | Rule, ...] = "plain"
+    """How the predictions with and without the prompt are combined: a name, or {name: apg, eta:
+    0.5}; a list: a sweep for each. `pseudoword explain cfg.rule` has all of them."""
+    steps: Steps | tuple[Steps, ...] = 25
+    """Denoising steps for each picture; a list: a sweep for each."""
     scheduler: SchedulerName = "ddim"
     """Rule of the denoising steps; ddim_eta1, ddpm and euler_a draw noise at every step."""
     batch_size: int | Literal["auto"] = "auto"
-    """Scales computed at once; auto: what suits the size of the latents and the device. Frames of
-    different batch sizes may differ in their last bits."""
+    """Predictions computed at once, of which a picture needs two a step; auto: what a short
+    measurement finds fastest here. Frames of different batch sizes may differ in their last
+    bits."""
     model: str = "storybook"
     """"storybook" (bundled), a diffusers folder, a .safetensors or .ckpt file, or a hub id."""
     device: str = "auto"
@@ -86,12 +175,46 @@ class Config(Section):
     sheet: Sheet = Sheet()
     """The contact sheet."""
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return (self.prompt,) if isinstance(self.prompt, str) else self.prompt
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return (self.seed,) if isinstance(self.seed, int) else self.seed
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        listed = self.rule if isinstance(self.rule, tuple) else (self.rule,)
+        return tuple(rule if isinstance(rule, Rule) else Rule(name=rule) for rule in listed)
+
+    @property
+    def step_counts(self) -> tuple[int, ...]:
+        return (self.steps,) if isinstance(self.steps, int) else self.steps
+
+    @field_validator("prompt", "seed", "rule", "steps")
+    @classmethod
+    def _lists_name_something_once(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("should name at least one")
+            if twice := [item for i, item in enumerate(value) if item in value[:i]]:
+                raise ValueError(f"should name each once, but {twice[0]} is there again")
+        return value
+
     @field_validator("prompt")
     @classmethod
-    def _prompt_is_final(cls, prompt: str) -> str:
-        if "[name]" in prompt or "[filewords]" in prompt:
-            raise ValueError("is a prompt, not a template: write the word itself, such as <word>")
+    def _prompt_is_final(cls, prompt: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if "[filewords]" in str(prompt):
+            raise ValueError("is a prompt, not a template: write what to draw, not [filewords]")
         return prompt
+
+    @model_validator(mode="after")
+    def _cfg_plus_plus_can_renoise(self) -> "Config":
+        if self.scheduler not in RENOISES and any(rule.name == "cfg++" for rule in self.rules):
+            fitting = ", ".join(sorted(RENOISES))
+            raise ValueError(f"the rule cfg++ needs a scheduler out of {fitting}")
+        return self
 
     @field_validator("batch_size")
     @classmethod

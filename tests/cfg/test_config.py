@@ -58,6 +58,11 @@ def test_the_range_can_be_widened_by_an_override(tmp_path):
         ("guidance_scales: [1, 2, 1.0]", "name each scale once, but 1 is there again"),
         ("guidance_scales: {from: 0, too: 9, step: 1}", "did you mean to?"),
         ("prompt2: a cat in the style of [name]", "not a setting"),
+        ("seed: [1, 2, 1]", "name each once, but 1 is there again"),
+        ("rule: apgg", "should be plain, rescale"),
+        ("rule: {name: plain, eta: 0.5}", "eta is a setting of the rule apg, not of plain"),
+        ("rule: {interval: [5.42, 0.28]}", "the lower one first"),
+        ("rule: {name: cfg++, schedule: linear}", "neither schedule nor interval"),
         ("batch_size: 0", "between 1 and 4096, or auto"),
         ("scheduler: dimm", "did you mean ddim?"),
     ],
@@ -69,8 +74,8 @@ def test_mistakes_are_sentences(tmp_path, written, sentence):
 
 
 def test_a_template_is_no_prompt(tmp_path):
-    with pytest.raises(ConfigError, match="write the word itself"):
-        configured(tmp_path, "", "cfg.prompt='a cat by [name]'")
+    with pytest.raises(ConfigError, match="not a template"):
+        configured(tmp_path, "", "cfg.prompt='[filewords] by <w>'")
 
 
 def test_the_schedulers_that_can_be_named_are_those_there_are():
