@@ -97,6 +97,18 @@ class Stop(Section):
     the steps so far; 0: it ends at once."""
 
 
+class Tags(Section):
+    """For captions that are lists of tags, "a cat, on a wall, night": order and number vary, so that
+    the word is not tied to them."""
+
+    shuffle: bool = False
+    """Put the tags in another order every time."""
+    drop: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Chance of each tag to be left out. Tags that hold the word stay."""
+    keep: Annotated[int, Field(ge=0)] = 0
+    """How many tags at the beginning are neither moved nor dropped."""
+
+
 class Previews(Section):
     """Pictures drawn with the word while it is being learned, to see when it is enough."""
 
@@ -158,6 +170,8 @@ class Config(Section):
     templates: tuple[str, ...] | str = TEMPLATES
     """Prompts, one drawn anew for every picture: [name] is the word, [filewords] the caption.
     A list, or a text file with one a line (AUTOMATIC1111's form)."""
+    tags: Tags = Tags()
+    """What happens to captions with commas in them."""
     resolution: Annotated[int, Field(ge=0)] = 0
     """Side in px to which the pictures are resized; 0: what the model was trained on."""
     seed: int = 0
