@@ -48,7 +48,8 @@ def load_encoder(source: str | Path, device: str | torch.device = "cpu") -> Enco
         folder = _folder(source)
         tokenizer = None
         if hasattr(model, "get_text_features"):
-            home = folder if (folder / "vocab.json").exists() else folder.parent / "tokenizer"
+            own = any((folder / name).exists() for name in ("vocab.json", "tokenizer.json"))
+            home = folder if own else folder.parent / "tokenizer"
             tokenizer = CLIPTokenizer.from_pretrained(str(home))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
