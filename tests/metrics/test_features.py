@@ -77,7 +77,7 @@ def test_what_is_no_network_is_said(tmp_path):
 def test_the_middle_square_is_seen():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, 10:30] = 200
-    assert (prepared(picture, 10)[:, 1:-1] == 200).all()
+    assert (prepared(picture, 10)[:, 2:-2] == 200).all()
     assert prepared(picture[:, 10:30], 20) is not None
     same = picture[:, :20]
     assert prepared(same, 20) is same
