@@ -1,13 +1,11 @@
-"""Embedding files: bits survive the round trip, bad files get one sentence and run nothing."""
-
-import pickle
+"""Embedding files: bits survive the round trip, and every program's files are read."""
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from diffusion.formats import load_embedding, save_embedding
+from diffusion.formats import WRITERS, convert, load_embedding, read_embedding, save_embedding
 from lab.errors import UserError
 
 
@@ -63,47 +61,82 @@ def test_one_dimensional_vectors_of_old_files_are_one_vector(tmp_path):
     assert load_embedding(tmp_path / "cat.bin").vectors.shape == (1, 8)
 
 
-class _Malicious:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
-    victim = tmp_path / "ran"
-    (tmp_path / "bad.pt").write_bytes(pickle.dumps({"cat": _Malicious(victim)}, protocol=2))
-    torch.save({"cat": _Malicious(victim)}, tmp_path / "zip.pt")
-    for name in ("bad.pt", "zip.pt"):
-        with pytest.raises(UserError, match=name):
-            load_embedding(tmp_path / name)
-    assert not victim.exists()
+def test_the_first_programs_parameter_dict_is_read(tmp_path):
+    """rinongal/textual_inversion pickled a torch.nn.ParameterDict."""
+    parameters = torch.nn.ParameterDict({"*": torch.nn.Parameter(torch.randn(2, 8))})
+    content = {"string_to_token": {"*": torch.tensor(265)}, "string_to_param": parameters}
+    torch.save(content, tmp_path / "cat.pt")
+    loaded = load_embedding(tmp_path / "cat.pt")
+    assert loaded.token == "cat" and torch.equal(loaded.vectors, parameters["*"].detach())
 
 
-def _truncated(path):
-    save_file({"w": torch.ones(4, 768)}, path)
-    path.write_bytes(path.read_bytes()[:500])
+def test_a_parameter_dict_of_torch_before_1_12_is_read(tmp_path):
+    parameters = torch.nn.ParameterDict()
+    vectors = torch.nn.Parameter(torch.randn(1, 8))
+    parameters.__dict__["_parameters"] = {"*": vectors}
+    parameters.__dict__["_keys"] = {}
+    torch.save({"string_to_param": parameters}, tmp_path / "cat.pt")
+    assert torch.equal(load_embedding(tmp_path / "cat.pt").vectors, vectors.detach())
 
 
-BAD = {
-    "git lfs pull": lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid x\n"),
-    "not a readable": _truncated,
-    "NaN": lambda p: save_file({"w": torch.full((1, 768), torch.nan)}, p),
-    "whole embedding table": lambda p: save_file({"w": torch.ones(41538, 2)}, p),
-    "2 tensors": lambda p: save_file({"a": torch.ones(1, 8), "b": torch.ones(1, 8)}, p),
-}
+@pytest.mark.parametrize("key", ["emb_params", "emp_params", "*"])
+def test_a_key_that_names_no_word_gives_way_to_the_files_name(tmp_path, key):
+    save_file({key: torch.ones(2, 8)}, tmp_path / "cat.safetensors")
+    assert load_embedding(tmp_path / "cat.safetensors").token == "<cat>"
 
 
-@pytest.mark.parametrize("sentence", BAD)
-def test_what_is_wrong_with_a_file_is_said_in_one_sentence(tmp_path, sentence):
-    path = tmp_path / "w.safetensors"
-    BAD[sentence](path)
-    with pytest.raises(UserError, match=sentence) as raised:
-        load_embedding(path)
-    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_exactly(tmp_path, dtype):
+    vectors = torch.randn(2, 8).to(dtype)
+    save_file({"<w>": vectors}, tmp_path / "w.safetensors")
+    loaded = load_embedding(tmp_path / "w.safetensors")
+    assert loaded.stored == ("fp16" if dtype == torch.float16 else "bf16")
+    assert torch.equal(loaded.vectors, vectors.float())
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.pt.*no such"):
-        load_embedding(tmp_path / "none.pt")
+def test_a_file_is_known_by_its_contents_and_not_by_its_suffix(tmp_path):
+    save_file({"<w>": torch.ones(1, 8)}, tmp_path / "w.pt")
+    assert load_embedding(tmp_path / "w.pt").token == "<w>"
+    for zipped in (True, False):
+        content = {"<w>": torch.ones(1, 8)}
+        path = tmp_path / "w.safetensors"
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        assert load_embedding(path).token == "<w>"
+
+
+@pytest.mark.parametrize("to", WRITERS)
+def test_any_layout_leads_to_any_other_with_the_same_bits(tmp_path, to):
+    save_embedding(tmp_path / "w.safetensors", "<w>", torch.randn(16, 96), {"steps": 300})
+    original = read_embedding(tmp_path / "w.safetensors")
+    for suffix in WRITERS[to].suffixes:
+        there = tmp_path / f"there{suffix}"
+        convert(original, there, to)
+        arrived = read_embedding(there)
+        assert torch.equal(arrived.vectors, original.vectors), suffix
+        nameless = to in ("kohya", "invokeai") and suffix != ".safetensors"
+        assert arrived.name == ("there" if nameless else "w")
+        back = tmp_path / "back.safetensors"
+        convert(arrived, back, "diffusers")
+        assert torch.equal(load_embedding(back).vectors, original.vectors)
+
+
+@pytest.mark.parametrize("to", [to for to in WRITERS if to != "a1111-png"])
+def test_both_encoders_of_stable_diffusion_xl_are_kept(tmp_path, to):
+    both = {"clip_l": torch.randn(2, 768), "clip_g": torch.randn(2, 1280)}
+    save_file(both, tmp_path / "w.safetensors")
+    original = read_embedding(tmp_path / "w.safetensors")
+    there = tmp_path / f"there{WRITERS[to].suffixes[0]}"
+    convert(original, there, to)
+    arrived = read_embedding(there)
+    assert arrived.clip_g is not None and torch.equal(arrived.clip_g, both["clip_g"])
+    assert torch.equal(arrived.vectors, both["clip_l"])
+    with pytest.raises(UserError, match="Stable Diffusion XL"):
+        load_embedding(there)
+
+
+def test_a_suffix_that_the_program_does_not_read_is_refused(tmp_path):
+    save_embedding(tmp_path / "w.safetensors", "<w>", torch.ones(1, 8))
+    embedding = load_embedding(tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"a1111-png files end in \.png or \.webp.*w\.png"):
+        convert(embedding, tmp_path / "w.jpg", "a1111-png")
+    assert not (tmp_path / "w.jpg").exists()
