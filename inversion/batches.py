@@ -58,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Material:
-    """What steps are made from. A part of the pictures: `replace` examples and latents by theirs."""
+    """What steps are made from. For a part of the pictures `replace` both examples and latents."""
 
     examples: Sequence[Example]
     latents: Sequence[Latents]
@@ -66,7 +66,7 @@ class Material:
     templates: Sequence[str]
     word: str
     """What [name] stands for."""
-    tags: Tags = Tags()
+    tags: Tags = field(default_factory=Tags)
     also: Sequence[str] = ()
     """Other words that are learned: no tag that holds one of them is dropped."""
     _token_ids: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)

@@ -98,8 +98,8 @@ class Stop(Section):
 
 
 class Tags(Section):
-    """For captions that are lists of tags, "a cat, on a wall, night": order and number vary, so that
-    the word is not tied to them."""
+    """For captions that are lists of tags, "a cat, on a wall, night": order and number vary, so
+    that the word is not tied to them."""
 
     shuffle: bool = False
     """Put the tags in another order every time."""
@@ -152,16 +152,68 @@ class Evaluate(Section):
         return _require_name(template)
 
 
-class Config(Section):
-    """Learn a pseudo-word: a new token whose vectors make the model draw what the pictures show."""
+class NewWord(Section):
+    """A word to learn."""
 
     word: str = "<style>"
-    """The new word, in angle brackets so that it cannot be part of another."""
+    """The new word, in angle brackets so that it cannot be part of another; with `overwrite`, words
+    of the vocabulary as they stand in prompts: doctor, housekeeper."""
+    overwrite: bool = False
+    """Learn anew what the model means by a word that it knows. Prompts without the word, those with
+    its plural too, are drawn as before."""
+    initial_words: str = ""
+    """Words of the vocabulary to begin with, repeated to the number of vectors; empty: random, with
+    the vocabulary's own mean and covariance."""
+    initial_noise: Annotated[float, Field(ge=0)] = 0.0
+    """How far from the initial words the vectors begin, each in another direction; 1 is as far as
+    the vocabulary's words are from their mean."""
+    initial_embedding: str = ""
+    """An embedding file to go on from instead; it needs to have as many vectors."""
+
+    @field_validator("word")
+    @classmethod
+    def _is_a_word(cls, word: str) -> str:
+        inner = word[1:-1] if word.startswith("<") and word.endswith(">") else word
+        if not inner or inner.strip() != inner:
+            raise ValueError("should have letters, and no space at either end")
+        spaced = " " if inner == word else ""
+        if not all(letter.isalnum() or letter in "-_" + spaced for letter in inner):
+            raise ValueError("should have only letters, digits, - and _ between its brackets")
+        return word
+
+    @model_validator(mode="after")
+    def _is_new_or_overwritten(self) -> "NewWord":
+        bracketed = self.word.startswith("<")
+        if not bracketed and not self.overwrite:
+            raise ValueError(
+                f"word should stand in angle brackets, <{self.word}>; or, to learn anew what the "
+                f"model means by {self.word}, set overwrite: true"
+            )
+        if bracketed and self.overwrite:
+            raise ValueError(f"word {self.word} is new and overwrites nothing: drop overwrite")
+        if self.initial_words and self.initial_embedding:
+            raise ValueError("initial_words and initial_embedding exclude each other: drop one")
+        return self
+
+
+class OtherWord(NewWord):
+    """A word that is learned in the same run: it stands in captions or templates as it is."""
+
+    num_vectors: Vectors = 4
+    """Vectors of this word."""
+
+
+class Config(NewWord):
+    """Learn a pseudo-word: a new token whose vectors make the model draw what the pictures show."""
+
     num_vectors: Vectors | tuple[Vectors, ...] = 4
     """Vectors, and so tokens of the prompt, that the word takes: 1 is portable, 16 holds more.
     A list learns a word for each count from the same pictures, <word-1> and <word-16>."""
-    initial_words: str = ""
-    """Words of the vocabulary to begin with, repeated to the number of vectors; empty: random."""
+    also: tuple[OtherWord, ...] = ()
+    """More words to learn at once, a style and an object; captions and templates hold them."""
+    norm: Literal["free", "clip", "project"] = "free"
+    """How long the vectors may become: free; clip: as the longest of the vocabulary (99% of it are
+    shorter); project: always as long as the vocabulary's are in the mean."""
     model: str = "storybook"
     """The Stable Diffusion 1.x to teach: storybook (bundled), a folder, a file, or a hub id."""
     data: str = ""
@@ -194,16 +246,6 @@ class Config(Section):
     evaluate: Evaluate | None = None
     """Measurement after training; left out when absent."""
 
-    @field_validator("word")
-    @classmethod
-    def _bracketed(cls, word: str) -> str:
-        inner = word[1:-1]
-        if not (word.startswith("<") and word.endswith(">") and inner):
-            raise ValueError(f"should stand in angle brackets, <{word.strip('<>') or 'style'}>")
-        if not all(letter.isalnum() or letter in "-_" for letter in inner):
-            raise ValueError("should have only letters, digits, - and _ between its brackets")
-        return word
-
     @field_validator("num_vectors")
     @classmethod
     def _counts_differ(cls, counts: int | tuple[int, ...]) -> int | tuple[int, ...]:
@@ -216,9 +258,18 @@ class Config(Section):
     def _name_the_word(cls, templates: tuple[str, ...] | str) -> tuple[str, ...] | str:
         if templates == ():
             raise ValueError("should have at least one template with [name] in it")
-        for template in templates if isinstance(templates, tuple) else ():
-            _require_name(template)
         return templates
+
+    @model_validator(mode="after")
+    def _words_are_told_apart(self) -> "Config":
+        words = [self.word, *(other.word for other in self.also)]
+        if len({*words}) < len(words):
+            raise ValueError("words should differ: each of word and also.word once")
+        for template in self.templates if isinstance(self.templates, tuple) else ():
+            # whether the captions hold the word is seen when they are read
+            if not self.overwrite and not self.also:
+                _require_name(template)
+        return self
 
 
 def _require_name(template: str) -> str:
