@@ -1,12 +1,16 @@
 """Frames -> mp4, webm or gif, every frame exactly once, never more than one of them in memory."""
 
 import math
-from collections.abc import Callable, Iterator
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 from moviepy import VideoClip
+from PIL import Image
 
 from lab.errors import UserError
 from lab.run import write_atomically
@@ -28,12 +32,15 @@ def write_video(
     fps: float,
     path: str | Path,
     on_frame: Callable[[int], None] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write frames 0 .. count-1 as a film, atomically; the suffix chooses .mp4, .webm or .gif.
 
     `frame(i)` gives uint8 [H, W, 3], all of one size; it is called in order, once for each i, and
     nothing is kept of it. `on_frame(done)` is told after each frame. Odd sides are made even by
     repeating the last column or row: browsers show only 4:2:0 films, and those have even sides.
+    `metadata` (title, comment ...; any Unicode) is written into the file, and into a GIF as one
+    comment. The same frames and metadata give the same bytes.
 
     Raises:
         UserError: for another suffix, or more frames per second than a GIF can tell apart.
@@ -52,15 +59,41 @@ def write_video(
     # the whole numbers that rounding could fall short of (1001 / 14 * 14 may be 1000.99...).
     clip = VideoClip(lambda t: frames(round(t * fps)), duration=(count + 0.5) / fps)
 
+    told = [part for k, v in (metadata or {}).items() for part in ("-metadata", f"{k}={v}")]
+
     def write(temporary: Path) -> None:
         clip.write_videofile(
-            str(temporary), fps, codec=codec, audio=False, ffmpeg_params=parameters, logger=None
+            str(temporary),
+            fps,
+            codec=codec,
+            audio=False,
+            ffmpeg_params=[*parameters, "-fflags", "+bitexact", *told],
+            logger=None,
         )
+        if metadata and path.suffix.lower() == ".gif":
+            _comment_gif(temporary, metadata)
         written = count_frames(temporary)
         if written != count:
             raise RuntimeError(f"{path} came out with {written} frames instead of {count}")
 
     write_atomically(path, write)
+
+
+def _comment_gif(path: Path, metadata: Mapping[str, str]) -> None:
+    """Put a comment extension (GIF89a, section 24) before the first frame: ffmpeg writes none."""
+    text = "\n".join(f"{key}={value}" for key, value in metadata.items()).encode()
+    blocks = (text[start : start + 255] for start in range(0, len(text), 255))
+    comment = b"\x21\xfe" + b"".join(bytes([len(b)]) + b for b in blocks) + b"\x00"
+    bare = path.with_name(f"{path.name}.bare")
+    path.replace(bare)
+    try:
+        with bare.open("rb") as source, path.open("wb") as target:
+            header = source.read(13)
+            colours = 3 * 2 ** ((header[10] & 7) + 1) if header[10] & 0x80 else 0
+            target.write(header + source.read(colours) + comment)
+            shutil.copyfileobj(source, target)
+    finally:
+        bare.unlink()
 
 
 class _InOrder:
@@ -122,6 +155,20 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
         raise UserError(f"{path} is not a film that can be read") from None
     for data in reader:
         yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+
+
+def video_metadata(path: str | Path) -> dict[str, str]:
+    """What is written in a film: title, comment and so on, in lower case."""
+    if Path(path).suffix.lower() == ".gif":
+        with Image.open(path) as image:
+            text = image.info.get("comment", b"").decode()
+    else:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
+        said = subprocess.run([*command, "-f", "ffmetadata", "-"], capture_output=True, check=True)
+        text = said.stdout.decode().replace("\\\n", "\n")
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith(";"))
+    unescape = re.compile(r"\\(.)").sub
+    return {k.lower(): unescape(r"\1", value) for k, _, value in pairs if k}
 
 
 def video_rate(path: str | Path) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lab.errors import UserError
-from lab.video import count_frames, read_video, video_rate, write_video
+from lab.video import count_frames, read_video, video_metadata, video_rate, write_video
 
 BITS = 10
 
@@ -136,3 +136,24 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path):
     (tmp_path / "a.mp4").write_text("no film")
     with pytest.raises(UserError, match="not a film"):
         next(read_video(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+def test_a_film_says_what_it_is_of(tmp_path, suffix):
+    about = {
+        "title": "eine Taube; s = 0…20 #1",
+        "comment": "x/cfg/manifest.json, key 0123456789abcdef " * 8,
+    }
+    path = tmp_path / f"film{suffix}"
+    write_video(coded, 5, 14, path, metadata=about)
+    said = video_metadata(path)
+    assert {name: said[name].strip() for name in about} == {k: v.strip() for k, v in about.items()}
+    assert [decoded(shown) for shown in read_video(path)] == list(range(5))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+def test_the_same_frames_are_the_same_bytes(tmp_path, suffix):
+    for name in ("one", "other"):
+        write_video(coded, 40, 14, tmp_path / f"{name}{suffix}", metadata={"title": "x"})
+    first, second = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "other"))
+    assert first == second
