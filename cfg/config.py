@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from cfg.showing import Analysis, Page, Sheet, Video
 from lab.config import Section
 
 SchedulerName = Literal[
@@ -105,30 +106,6 @@ class Rule(Section):
         return ", ".join(words)
 
 
-class Video(Section):
-    """How the sweep is shown as a film."""
-
-    fps: float = Field(default=14.0, gt=0, le=120)
-    """Frames per second: each scale is shown for exactly one frame."""
-    size: int = Field(default=512, ge=64, le=4096)
-    """Side of the picture in the film, in pixels; smaller pictures are enlarged, none is
-    reduced."""
-    label: bool = True
-    """Write the scale on a strip below the picture (the stored frames stay clean)."""
-    format: Literal["mp4", "webm", "gif"] = "mp4"
-    """Kind of file."""
-
-
-class Sheet(Section):
-    """A selection of the sweep as one picture."""
-
-    columns: int = Field(default=6, ge=1, le=100)
-    """Pictures in a row."""
-    pictures: int = Field(default=24, ge=2, le=1000)
-    """Number of scales shown: evenly spaced, and always the two ends, 0 and 1 if they are
-    rendered."""
-
-
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 
@@ -174,6 +151,10 @@ class Config(Section):
     """The film."""
     sheet: Sheet = Sheet()
     """The contact sheet."""
+    analysis: Analysis = Analysis()
+    """What is measured."""
+    page: Page = Page()
+    """The report."""
 
     @property
     def prompts(self) -> tuple[str, ...]:
