@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.pseudo_word import place
+from diffusion.pseudo_word import Word, place
 from diffusion.stable_diffusion import StableDiffusion
 from lab.errors import UserError
 
@@ -45,12 +45,38 @@ def whole_ids(sd: StableDiffusion, prompt: str) -> list[int]:
 
 def cut_off(sd: StableDiffusion, prompt: str) -> str:
     """The end of the prompt that does not fit into the encoder's 77 tokens; "" where all of it
-    does."""
+    does.
+
+    Where the end comes amid a word of several vectors, it says how many of them are lost:
+    "<w> (3 of its 16 vectors) in the forest".
+    """
     token_ids = whole_ids(sd, prompt)
-    room = sd.tokenizer.model_max_length - 1
+    room = sd.tokenizer.model_max_length - 1  # the last place is the end token's
     if len(token_ids) <= room + 1:
         return ""
-    return str(sd.tokenizer.decode(token_ids[room:-1])).strip()
+    lost: list[str] = []
+    plain: list[int] = []
+    position, end = 0, len(token_ids) - 1
+    while position < end:
+        word = _word_at(sd, token_ids, position)
+        count = len(word.token_ids) if word else 1
+        missing = min(count, position + count - room)
+        if word is None and missing > 0:
+            plain.append(token_ids[position])
+        elif word is not None and missing > 0:
+            part = f" ({missing} of its {count} vectors)" if missing < count else ""
+            lost += [str(sd.tokenizer.decode(plain)).strip(), word.token + part]
+            plain = []
+        position += count
+    return " ".join(text for text in [*lost, str(sd.tokenizer.decode(plain)).strip()] if text)
+
+
+def _word_at(sd: StableDiffusion, token_ids: Sequence[int], position: int) -> Word | None:
+    """The learned word whose vectors begin at a place of a prompt's ids."""
+    for word in sd.words.values():
+        if tuple(token_ids[position : position + len(word.token_ids)]) == word.token_ids:
+            return word
+    return None
 
 
 def require_known_words(sd: StableDiffusion, prompt: str, learned: Sequence[str] = ()) -> None:

@@ -23,7 +23,12 @@ from lab.run import Progress, Run
 from lab.wording import first_sentence, suggest
 from studio.progress import Bars, spoken
 
-JOBS: dict[str, str] = {"cropping": "cropping", "inversion": "inversion", "cfg": "cfg"}
+JOBS: dict[str, str] = {
+    "cropping": "cropping",
+    "inversion": "inversion",
+    "cfg": "cfg",
+    "sample": "sampling",
+}
 """Section of an experiment file -> the package that does it, in running order.
 
 A package has `config.Config`, the section's model, and `job.run(config, run)`, a generator of
@@ -35,6 +40,7 @@ _ABOUT = {
     "cropping": "cut square training pictures with captions out of a folder of pictures",
     "inversion": "learn a new word for what those pictures have in common",
     "cfg": "draw one prompt at many guidance scales, and film it",
+    "sample": "draw prompts with every learned word, from equal noise, side by side",
     "explain": "say what can be set in an experiment file, and what it means",
 }
 _EXAMPLES = """\

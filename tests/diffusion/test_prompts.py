@@ -53,6 +53,31 @@ def test_the_end_that_does_not_fit_is_named(sd):
     assert cut_off(sd, "a" * 60) == ""
 
 
+@pytest.mark.parametrize("vectors", [1, 2, 16, 75])
+def test_what_is_lost_of_a_word_is_counted_in_vectors(sd, vectors):
+    """Against the encoder's own view: the ids that are not among its 77."""
+    add_word(sd, "<w>", torch.zeros(vectors, sd.text_encoder.config.hidden_size))
+    ids = set(sd.words["<w>"].token_ids)
+    for letters in (0, 58, 59, 60, 73, 74, 75, 76, 90):
+        prompt = " ".join(["a" * letters, "<w>", "dog"]).strip()
+        lost = len(ids - set(tokenize(sd, prompt)[0].tolist()))
+        said = cut_off(sd, prompt)
+        if 0 < lost < vectors:
+            assert said == f"<w> ({lost} of its {vectors} vectors) dog", letters
+        elif lost == vectors:
+            assert said.endswith("<w> dog"), letters
+        else:
+            assert said == "dog"[max(0, 75 - letters - vectors) :], letters
+
+
+def test_sixteen_vectors_in_a_long_prompt_are_told(sd):
+    add_word(sd, "<w>", torch.zeros(16, sd.text_encoder.config.hidden_size))
+    assert cut_off(sd, "a" * 59 + " <w>") == ""
+    assert cut_off(sd, "a" * 60 + " <w>") == "<w> (1 of its 16 vectors)"
+    assert cut_off(sd, "a" * 80 + " <w> " + "b" * 3) == "a" * 5 + " <w> bbb"
+    assert cut_off(sd, "a" * 50 + " <w> b <w> c") == "<w> (8 of its 16 vectors) c"
+
+
 def test_a_word_that_nobody_taught_is_refused(sd):
     with pytest.raises(
         UserError, match=r"uses <w>, which the model does not know.*\(known: none\)"

@@ -1,0 +1,213 @@
+"""The job `sample`: prompts x words x scales x seeds -> single pictures and labelled grids."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cfg.sampling import sample
+from cfg.sweep import batch_size_for
+from diffusion.prompts import cut_off, require_known_words
+from diffusion.pseudo_word import add_word
+from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.words import WordFile, find_words
+from lab.device import pick_device, pick_dtype
+from lab.images import save_png
+from lab.processes import Processes
+from lab.run import Progress, Run, file_hash, write_json
+from sampling.config import Config
+from sampling.parameters import parameters
+from sampling.pictures import KEY, Picture, Sheet, all_of, chunks_of, is_there, rows_of, sheets_of
+from sampling.sheet import grids_of, save_grid
+
+VERSION = 1  # raised when the same configuration would give other pixels
+MADE = ["*.png", "pictures.json"]  # the single pictures know themselves what they are worth
+
+
+def run(config: Config, run: Run) -> Iterator[Progress]:
+    """Draw what `config` asks for into run.folder: pictures/, a grid for each prompt and scale.
+
+    Raises:
+        UserError: no word for [name], a word that nothing taught or that does not fit the model, a
+            damaged embedding file; all but the fit are found before anything is written.
+    """
+    words = find_words(run.sibling("inversion"), config.words)
+    rows = [row for number in range(len(config.prompts)) for row in rows_of(config, number, words)]
+    used = {word.token: word for row in rows for word in row.words}
+    _require_all_words(config, [row.prompt for row in rows], words)
+    settings = _what_decides_the_pixels(config)
+    hashes = {token: word.sha256 for token, word in used.items()}
+    key = run.fingerprint({"settings": settings, "config": config, "words": hashes})
+    processes = Processes(config.device)
+    processes.wait()
+    if _something_is_gone(run):
+        (run.folder / "pictures.json").unlink(missing_ok=True)
+    processes.wait()
+    if run.is_complete(key, discard=MADE):
+        return
+    yield Progress("loading the model", 0, 1)
+    sd = load(config.model, config.device, config.dtype, config.attention)
+    for word in used.values():
+        add_word(sd, word.token, word.embedding.vectors)
+    run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
+    run.manifest |= {"dtype": str(sd.dtype), "seeds": list(config.seeds), "words": hashes}
+    note_cut_prompts(run, sd, [*(row.prompt for row in rows), config.negative_prompt])
+    yield Progress("loading the model", 1, 1)
+    batch_size = batch_size_for(_latents(sd, config), sd.device, config.batch_size)
+    sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
+    yield from _draw(config, run, sd, all_of(sheets), batch_size, processes)
+    if run.is_main:
+        yield from _show(config, run, sheets)
+    processes.wait()
+
+
+def _require_all_words(
+    config: Config, prompts: Sequence[str], words: Mapping[str, WordFile]
+) -> None:
+    texts = [*prompts, config.negative_prompt]
+    if any("<" in _without(text, words) for text in texts):  # the model may have words of its own
+        sd = load(config.model, "cpu")
+        for text in texts:
+            require_known_words(sd, text, list(words))
+
+
+def _without(text: str, words: Mapping[str, WordFile]) -> str:
+    for token in words:
+        text = text.replace(token, "")
+    return text
+
+
+def _something_is_gone(run: Run) -> bool:
+    """Whether somebody removed pictures from a finished folder: it is not finished then."""
+    listed = run.read_manifest().get("pictures", [])
+    return run.is_main and any(not (run.folder / name).exists() for name in listed)
+
+
+def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
+    device = pick_device(config.device)
+    drawn = {"negative_prompt", "steps", "scheduler", "width", "height"}
+    return {
+        **config.model_dump(mode="json", include=drawn),
+        "version": VERSION,
+        "model": fingerprint(locate(config.model)),
+        "device": device.type,
+        "dtype": str(pick_dtype(config.dtype, device)),
+        "attention": "sdpa" if config.attention == "auto" else config.attention,
+        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+    }
+
+
+def note_cut_prompts(run: Run, sd: StableDiffusion, prompts: Sequence[str]) -> None:
+    """Tell of every prompt that is longer than the text encoder reads, and what it does not see."""
+    for prompt in dict.fromkeys(prompts):
+        if lost := cut_off(sd, prompt):
+            run.note(
+                f"the prompt {prompt!r} is longer than the model's {sd.tokenizer.model_max_length} "
+                f"tokens; it does not see {lost!r}"
+            )
+
+
+def _latents(sd: StableDiffusion, config: Config) -> tuple[int, int, int]:
+    return sd.latent_shape(config.height or None, config.width or None)
+
+
+def _draw(
+    config: Config,
+    run: Run,
+    sd: StableDiffusion,
+    pictures: Sequence[Picture],
+    batch_size: int,
+    processes: Processes,
+) -> Iterator[Progress]:
+    """Draw what is missing, this process its share of it; return when all pictures are there."""
+    if run.is_main and pictures:
+        wanted = {picture.path for picture in pictures}
+        for path in pictures[0].path.parent.glob("*.png"):
+            if path not in wanted:
+                path.unlink()
+    processes.wait()
+    todo = [picture for picture in pictures if not is_there(picture)]
+    processes.wait()  # every process sees the same: nobody draws before all looked
+    mine = processes.share(chunks_of(todo, batch_size))
+    total = sum(picture is not None for chunk in mine for picture in chunk)
+    done = len(pictures) - total
+    if run.is_main and todo and len(todo) < len(pictures):
+        run.note(f"{len(pictures) - len(todo)} of {len(pictures)} pictures were there already")
+    model_hash = _model_hash(config)
+    yield Progress("drawing", done, len(pictures))
+    for chunk in mine:
+        _draw_chunk(config, sd, chunk, model_hash)
+        done += sum(picture is not None for picture in chunk)
+        yield Progress("drawing", done, len(pictures))
+    processes.wait()
+
+
+def _draw_chunk(
+    config: Config, sd: StableDiffusion, chunk: Sequence[Picture | None], model_hash: str
+) -> None:
+    padding = next(picture for picture in chunk if picture)
+    filled = [picture or padding for picture in chunk]
+    _, latent_height, latent_width = _latents(sd, config)
+    size = latent_width * sd.vae_factor, latent_height * sd.vae_factor
+    drawn = sample(
+        sd,
+        [picture.row.prompt for picture in filled],
+        seeds=[picture.seed for picture in filled],
+        guidance_scale=[picture.scale for picture in filled],
+        negative_prompt=config.negative_prompt,
+        steps=config.steps,
+        scheduler=config.scheduler,
+        batch_size=len(filled),
+        width=size[0],
+        height=size[1],
+    )
+    for picture, pixels in zip(chunk, drawn, strict=True):
+        if picture is None:
+            continue
+        about = parameters(
+            picture.row.prompt,
+            config.negative_prompt,
+            picture.row.words,
+            steps=config.steps,
+            scheduler=config.scheduler,
+            guidance_scale=picture.scale,
+            seed=picture.seed,
+            size=size,
+            model_hash=model_hash,
+            model=Path(config.model).stem,
+        )
+        text = {"parameters": about, "prompt": picture.row.prompt, KEY: picture.key}
+        save_png(Image.fromarray(pixels), picture.path, text)
+
+
+def _model_hash(config: Config) -> str:
+    """AUTOMATIC1111's short hash of a checkpoint file; of a folder the fingerprint that we use."""
+    source = locate(config.model)
+    return (file_hash(source) if source.is_file() else fingerprint(source))[:10]
+
+
+def _show(config: Config, run: Run, sheets: Sequence[Sheet]) -> Iterator[Progress]:
+    """The grids of the pictures, which are all there, and a list of them."""
+    grids = [made for sheet in sheets for made in grids_of(sheet, config, run.folder)]
+    for done, made in enumerate(grids):
+        yield Progress("putting into grids", done, len(grids))
+        save_grid(made, config.cell)
+        run.show(made.path, f"“{made.title}”: {made.about.partition(',')[0]}")
+    yield Progress("putting into grids", len(grids), len(grids))
+    listing = [_line(picture, run.folder) for picture in all_of(sheets)]
+    write_json(run.folder / "pictures.json", listing)
+    run.manifest |= {"pictures": [line["file"] for line in listing]}
+    run.show("pictures", "every picture, at its own size, with AUTOMATIC1111's parameters in it")
+    run.show("pictures.json", "what each of them is")
+
+
+def _line(picture: Picture, folder: Path) -> dict[str, Any]:
+    return {
+        "file": picture.path.relative_to(folder).as_posix(),
+        "prompt": picture.row.prompt,
+        "words": {word.token: word.count for word in picture.row.words},
+        "guidance_scale": picture.scale,
+        "seed": picture.seed,
+    }

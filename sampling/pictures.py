@@ -1,0 +1,159 @@
+"""Which pictures there are to draw, and which of them are there already.
+
+A picture's file is named after everything that decides its pixels, so a run that was stopped
+continues, one with another seed or word draws only what is new, and no picture is ever taken for
+one of other settings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from diffusion.words import WordFile
+from lab.errors import UserError
+from lab.run import Run
+from sampling.config import Config
+
+KEY = "pseudoword-key"
+NAME = "[name]"
+PLAIN = "none"  # the row of the prompt without a word
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt as it is drawn, and the words of it that were learned."""
+
+    label: str
+    prompt: str
+    words: tuple[WordFile, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to draw."""
+
+    row: Row
+    scale: float
+    seed: int
+    path: Path
+    key: str
+    """A hash of everything that decides the pixels."""
+    place: int
+    """Its place in every batch that it is drawn in."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The pictures of one prompt of the configuration, [row, scale, seed]."""
+
+    prompt: str
+    name: str
+    """Of its files."""
+    rows: tuple[Row, ...]
+    pictures: dict[tuple[int, float, int], Picture]
+
+
+def rows_of(config: Config, number: int, words: Mapping[str, WordFile]) -> tuple[Row, ...]:
+    """The rows of prompt `number`: without the word, if that is wanted, and with each word.
+
+    Raises:
+        UserError: there is no word for [name].
+    """
+    prompt = config.prompts[number]
+
+    def row(label: str, text: str) -> Row:
+        used = f"{text}\n{config.negative_prompt}"
+        return Row(label, text, tuple(word for word in words.values() if word.token in used))
+
+    rows = [row(PLAIN, config.plain_prompts[number])] if config.plain_prompts else []
+    if NAME not in prompt:
+        return (*rows, row("as written" if rows else "", prompt))
+    if not words:
+        raise UserError(
+            f"there is no word for {NAME} in the prompt {prompt!r}: run this experiment's "
+            "inversion first, or name embedding files in sample.words"
+        )
+    for word in words.values():
+        vectors = f"{word.count} vector{'s' if word.count > 1 else ''}"
+        rows.append(row(f"{word.token} {vectors}", prompt.replace(NAME, word.token)))
+    return tuple(rows)
+
+
+def sheets_of(
+    config: Config,
+    words: Mapping[str, WordFile],
+    folder: Path,
+    settings: Mapping[str, Any],
+    batch_size: int,
+) -> list[Sheet]:
+    """Every prompt's pictures; `settings` are what decides the pixels of all of them."""
+    sheets: list[Sheet] = []
+    for number, prompt in enumerate(config.prompts):
+        rows = rows_of(config, number, words)
+        pictures = {
+            (index, scale, seed): _picture(row, scale, seed, folder, settings, batch_size)
+            for index, row in enumerate(rows)
+            for scale in config.guidance_scales
+            for seed in config.seeds
+        }
+        name = slug(prompt)
+        if name in [sheet.name for sheet in sheets]:
+            name = f"{name}-{number + 1}"
+        sheets.append(Sheet(prompt, name, rows, pictures))
+    return sheets
+
+
+def _picture(
+    row: Row, scale: float, seed: int, folder: Path, settings: Mapping[str, Any], batch_size: int
+) -> Picture:
+    decisive = {
+        **settings,
+        "words": {word.token: word.sha256 for word in row.words},
+        "prompt": row.prompt,
+        "guidance_scale": scale,
+    }
+    # Seeds that follow each other fill a batch, and rows begin at different places of it. A CPU may
+    # round the last bit differently at another place: see cfg.sweep.chunks_of.
+    place = (seed + int(Run.fingerprint(decisive)[:8], 16)) % batch_size
+    key = Run.fingerprint({**decisive, "seed": seed, "batch_size": batch_size})
+    name = f"{slug(row.prompt)} s{scale:g} seed{seed} {key[:8]}.png"
+    return Picture(row, scale, seed, folder / name, key, place)
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name: its letters and digits, with - between the words."""
+    kept = "".join(letter if letter.isalnum() else " " for letter in text)
+    return "-".join(kept.split())[:60].strip("-") or "prompt"
+
+
+def is_there(picture: Picture) -> bool:
+    """Whether the picture's file is whole, and its own."""
+    try:
+        with Image.open(picture.path) as image:
+            key = image.info.get(KEY)
+            image.verify()  # reads to the end and checks every checksum
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return key == picture.key
+
+
+def all_of(sheets: Sequence[Sheet]) -> list[Picture]:
+    """The different pictures of the sheets, in the order in which they are drawn: the same seed of
+    all rows first, so that one can compare early."""
+    found = [picture for sheet in sheets for picture in sheet.pictures.values()]
+    return list({picture.key: picture for picture in found}.values())
+
+
+def chunks_of(pictures: Sequence[Picture], batch_size: int) -> list[list[Picture | None]]:
+    """Batches of exactly `batch_size`, each picture once and at its place; None is padding."""
+    places: list[list[Picture]] = [[] for _ in range(batch_size)]
+    for picture in pictures:
+        places[picture.place].append(picture)
+    longest = max(map(len, places), default=0)
+    return [
+        [place[index] if index < len(place) else None for place in places]
+        for index in range(longest)
+    ]
