@@ -76,13 +76,18 @@ class StableDiffusion:
         """Side, in pixels, of the pictures that the model was trained on."""
         return self.unet.config["sample_size"] * self.vae_factor
 
+    @property
+    def side_multiple(self) -> int:
+        """Pixels that the sides of its pictures are multiples of."""
+        # The U-Net halves its input once per level but the last: the latents must divide as well.
+        return self.vae_factor * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
+
     def latent_shape(
         self, height: int | None = None, width: int | None = None
     ) -> tuple[int, int, int]:
         """(channels, h, w) of the latents of a picture; UserError where its sides do not divide."""
         height, width = height or self.resolution, width or self.resolution
-        # The U-Net halves its input once per level but the last: the latents must divide as well.
-        multiple = self.vae_factor * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
+        multiple = self.side_multiple
         if height % multiple or width % multiple:
             raise UserError(
                 f"the model {self.name} draws pictures whose sides are multiples of {multiple} px, "

@@ -224,8 +224,14 @@ class Config(NewWord):
     A list, or a text file with one a line (AUTOMATIC1111's form)."""
     tags: Tags = Tags()
     """What happens to captions with commas in them."""
+    masks: bool = True
+    """Do not learn what a mask excludes: transparent parts of a picture, or what is black in
+    NAME-masklabel.png or NAME.mask.png beside NAME.png, or in the `mask` that a list names."""
     resolution: Annotated[int, Field(ge=0)] = 0
     """Side in px to which the pictures are resized; 0: what the model was trained on."""
+    buckets: bool = False
+    """Keep pictures that are not square wide or tall, in shapes of about the same area up to 2:1,
+    a batch of one shape at a time; otherwise the square in their middle is learned from."""
     seed: int = 0
     """Fixes initial vectors, order, noise and timesteps: same seed, same machine, same bytes."""
     device: str = "auto"

@@ -14,9 +14,13 @@ from inversion.config import Config
 from lab.captions import read_caption
 from lab.errors import UserError
 from lab.images import find_images, read_image
+from lab.masks import mask_of
 from lab.run import Progress, file_hash
 
-CROPS = "crops.jsonl"
+CROPS, METADATA = "crops.jsonl", "metadata.jsonl"
+# list -> its key of the file, and those of the caption
+LISTS = {CROPS: ("file", ("caption",)), METADATA: ("file_name", ("text", "caption"))}
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,10 @@ class Example:
 
     path: Path
     caption: str
+    mask: Path | None = None
+    """Its mask, where a listing names one; else one may lie beside it (`lab.masks`)."""
+    size: tuple[int, int] | None = None
+    """(width, height), upright, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +46,66 @@ class Latents:
 def find_examples(config: Config, crops: Path) -> list[Example]:
     """The training pictures: those of `config.data`, else the crops of the same experiment.
 
+    A folder may list its pictures in crops.jsonl (ours) or metadata.jsonl (Hugging Face's form);
+    without a list all pictures in it count, with the captions of `lab.captions`.
+
     Raises:
-        UserError: there are none.
+        UserError: there are none, or a list is damaged or names what is not there.
     """
     folder = Path(config.data) if config.data else crops
-    if (folder / CROPS).is_file():
-        return _from_crops(folder)
+    for name, keys in LISTS.items():
+        if (folder / name).is_file():
+            return _listed(folder, folder / name, *keys)
     if not config.data:
         raise UserError(
             f"{crops} has no crops to learn from: add a cropping section to the experiment and run "
             "it first, or set inversion.data to a folder of pictures"
         )
-    return [Example(path, read_caption(path).text) for path in find_images(folder)]
+    return [_example(path, read_caption(path).text) for path in find_images(folder)]
 
 
-def _from_crops(folder: Path) -> list[Example]:
-    with (folder / CROPS).open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file if line.strip()]
-    if not lines:
-        raise UserError(f"{folder / CROPS} lists no crops; run cropping again")
-    return [Example(folder / line["file"], line["caption"]) for line in lines]
+def _listed(folder: Path, path: Path, file_key: str, text_keys: tuple[str, ...]) -> list[Example]:
+    found = []
+    for number, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            picture = folder / line[file_key]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path}:{number}: this is no JSON object with {file_key!r}; mend the line"
+            ) from None
+        if not picture.is_file():
+            raise UserError(f"{path}:{number}: {picture} is not there; restore it or list it not")
+        said = next((line[key] for key in text_keys if line.get(key) is not None), None)
+        caption = read_caption(picture).text if said is None else " ".join(str(said).split())
+        mask = folder / line["mask"] if line.get("mask") else None
+        if mask is not None and not mask.is_file():
+            raise UserError(f"{path}:{number}: the mask {mask} is not there; restore it")
+        found.append(_example(picture, caption, mask))
+    if not found:
+        again = "; run cropping again" if path.name == CROPS else ""
+        raise UserError(f"{path} lists no pictures{again}")
+    return found
+
+
+def _example(path: Path, caption: str, mask: Path | None = None) -> Example:
+    return Example(path, caption, mask, upright_size(path))
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture as a person sees it, from its header alone where that will do.
+
+    Raises:
+        ImageError: it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            sideways = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            return (image.height, image.width) if sideways else image.size
+    except Exception:  # whatever is odd about it, the reader of pictures knows what to say
+        return read_image(path).size
 
 
 def read_templates(config: Config) -> tuple[str, ...]:
@@ -87,8 +135,13 @@ def fill(template: str, word: str, caption: str) -> str:
 
 
 def fingerprint(examples: Sequence[Example]) -> list[list[str]]:
-    """File hashes and captions: what the result depends on."""
-    return [[file_hash(example.path), example.caption] for example in examples]
+    """Hashes of files and masks, and captions: what the result depends on."""
+    found = []
+    for example in examples:
+        mask = example.mask or mask_of(example.path)
+        hashes = [file_hash(path) for path in (example.path, mask) if path]
+        found.append([*hashes, example.caption])
+    return found
 
 
 def encode_examples(

@@ -111,7 +111,7 @@ def _previous(sd: StableDiffusion, new: NewWord, count: int) -> Tensor:
 
 
 def _table(sd: StableDiffusion) -> Tensor:
-    return sd.text_encoder.get_input_embeddings().weight.detach().float()
+    return sd.text_encoder.get_input_embeddings().get_parameter("weight").detach().float()
 
 
 def vocabulary_norms(sd: StableDiffusion) -> Norms:
