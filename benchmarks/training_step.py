@@ -23,9 +23,10 @@ from PIL import Image
 
 from diffusion.pseudo_word import register, training_rows
 from diffusion.stable_diffusion import StableDiffusion, load, locate
+from inversion.batches import Material, initial_rows
 from inversion.config import TEMPLATES, Config, Train
 from inversion.data import Example, Latents, encode_examples, find_examples
-from inversion.training import Material, initial_rows, train
+from inversion.training import train
 from lab.device import pick_device
 from lab.errors import UserError
 from lab.images import read_image

@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
 from diffusion.formats import save_embedding
 from diffusion.prompts import cut_off
-from diffusion.pseudo_word import PseudoWord, register, training_rows
+from diffusion.pseudo_word import PseudoWord, training_rows
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
-from inversion import data, evaluation, previews
+from inversion import checkpoints, data, evaluation, previews
+from inversion.batches import Material
 from inversion.config import Config
 from inversion.curves import save_curves
-from inversion.training import Material, State, TrainStep, initial_rows, train
+from inversion.initial import prepare_words
+from inversion.latents import Latents
+from inversion.stopping import Measured
+from inversion.training import TrainStep, train
 from lab.device import pick_device
 from lab.images import find_images
-from lab.run import Progress, Run, file_hash, write_atomically, write_json
+from lab.run import Progress, Run, file_hash, write_json
 
 VERSION = 1  # raised when the same configuration would give another result
-MADE = ["*.safetensors", "*.png", "style.json", "previews", "checkpoint.pt"]
+MADE = ["*.safetensors", "*.png", "style.json", "previews", "checkpoints"]
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
@@ -35,17 +38,17 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_complete(key, discard=MADE):
         return
     sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
-    base_rows = initial_rows(sd, config.initial_words, config.num_vectors, config.seed)
-    token_ids = register(sd, config.word, config.num_vectors).token_ids
+    words = prepare_words(sd, config)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"seed": config.seed, "pictures": len(examples)}
     _warn_of_cut_prompts(run, sd, config, examples, templates)
 
     side = config.resolution or sd.resolution
     latents = yield from data.encode_examples(sd, examples, side)
-    material = Material(examples, latents, templates, config.word)
-    with training_rows(sd.text_encoder, token_ids, base_rows) as word:
-        yield from _learn(config, run, sd, word, material)
+    pairs = zip(latents.mean, latents.std, strict=True)
+    material = Material(examples, [Latents(*pair) for pair in pairs], templates, config.word)
+    with training_rows(sd.text_encoder, words.token_ids, words.rows) as word:
+        yield from _learn(config, run, sd, word, material, words.norms)
         if run.is_main:
             yield from _finish(config, run, sd, word, examples)
 
@@ -81,28 +84,17 @@ def _warn_of_cut_prompts(run: Run, sd: StableDiffusion, config: Config, examples
                 return
 
 
-def _load_state(path: Path, device) -> State | None:
-    if not path.exists():
-        return None
-    saved = torch.load(path, map_location=device, weights_only=True)
-    return State(saved["step"], saved["rows"], saved["optimizer"])
-
-
-def _save_state(path: Path, state: State) -> None:
-    content = {"step": state.step, "rows": state.rows, "optimizer": state.optimizer}
-    write_atomically(path, lambda p: torch.save(content, p))
-
-
 def _preview_steps(config: Config) -> list[int]:
     """0, every, 2 every, ..., and the last step."""
     steps = config.train.steps
     return sorted({*range(0, steps + 1, config.previews.every), steps})
 
 
-def _learn(config: Config, run: Run, sd, word: PseudoWord, material: Material):
+def _learn(config: Config, run: Run, sd, word: PseudoWord, material: Material, norms):
     """Train from the last checkpoint on, with previews; `word` ends with the learned rows."""
-    checkpoint, settings = run.folder / "checkpoint.pt", config.train
-    state = _load_state(checkpoint, sd.device)
+    folder, settings = run.folder / "checkpoints", config.train
+    found = checkpoints.newest(folder, sd.device)
+    state = found[0] if found else None
     first = state.step if state else 0
     run.truncate_metrics("step", first)  # steps after the checkpoint are taken again
     if state is not None:
@@ -112,13 +104,15 @@ def _learn(config: Config, run: Run, sd, word: PseudoWord, material: Material):
     if 0 in wanted and state is None:
         _preview(config, run, sd, 0)
     yield Progress("learning " + config.word, first, settings.steps)
-    for step, reached in train(sd, word, material, settings, config.seed, state):
+    for step, reached in train(sd, word, material, config, norms, state):
+        if isinstance(step, Measured):
+            continue
         run.metric(**asdict(step))
         if run.is_main and step.step in wanted:
             _preview(config, run, sd, step.step)
         due = step.step % settings.checkpoint_every == 0 or step.step == settings.steps
         if run.is_main and due:
-            _save_state(checkpoint, reached)
+            checkpoints.save(folder, reached, {}, settings.keep_checkpoints)
         yield Progress("learning " + config.word, step.step, settings.steps, _said(step))
 
 

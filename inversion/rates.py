@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inversion.config import Train
+    from inversion.stopping import Ending
 
 Piece = tuple[float, int | None]  # a rate, and the step after which it ends; None: never
 
@@ -45,14 +46,13 @@ def require_reach(pieces: Sequence[Piece], steps: int) -> None:
         )
 
 
-def learning_rate(settings: "Train", step: int, cooling: tuple[int, int] | None = None) -> float:
-    """The rate of step 0, 1, ...; `cooling` is the first step of the cool-down and the number of
-    its steps, over which the rate falls in a straight line to zero."""
+def learning_rate(settings: "Train", step: int, ending: "Ending | None" = None) -> float:
+    """The rate of step 0, 1, ...; over the `ending` it falls in a straight line to zero."""
     rate = _scheduled(settings, step)
     if settings.warmup:
         rate *= min(1.0, (step + 1) / settings.warmup)
-    if cooling is not None and step >= cooling[0]:
-        rate *= max(0.0, 1 - (step - cooling[0] + 1) / (cooling[1] + 1))
+    if ending is not None and step >= ending.first:
+        rate *= 1 - (step - ending.first + 1) / (ending.count + 1)
     return rate
 
 

@@ -1,14 +1,22 @@
 """Laws of the training loop: a step is fixed by its number, and nothing but the rows is learned."""
 
+import copy
+
 import pytest
 import torch
 
 from diffusion.pseudo_word import register, training_rows
+from diffusion.schedule import alpha_bars
 from diffusion.stable_diffusion import load
-from inversion import training
-from inversion.config import Train
-from inversion.data import Example, Latents
-from inversion.training import Material, State, initial_rows, make_batch, train
+from inversion import batches, training
+from inversion.batches import Material, make_batch
+from inversion.config import Config, Objective, Stop, Train
+from inversion.data import Example
+from inversion.initial import initial_rows, vocabulary_norms
+from inversion.latents import Latents
+from inversion.loss import loss_of
+from inversion.rates import learning_rate
+from inversion.training import TrainStep, train
 from lab.device import noise
 from lab.errors import UserError
 from lab.processes import Processes
@@ -24,36 +32,49 @@ def sd(tiny_sd_folder):
 @pytest.fixture
 def material(sd, tmp_path):
     shape = sd.latent_shape()
-    mean = torch.stack([noise((2, *shape), 7, k) for k in range(5)])
+    means = [noise((2, *shape), 7, k) for k in range(5)]
     examples = [Example(tmp_path / f"{k}.png", f"thing {k}") for k in range(5)]
-    latents = Latents(mean, torch.full_like(mean, 0.1))
+    latents = [Latents(mean, torch.full_like(mean, 0.1)) for mean in means]
     return Material(examples, latents, ("a [filewords] by [name]", "[name]: [filewords]"), WORD)
 
 
-def learn(sd, material, settings, seed=3, state=None, stop=None):
-    """The rows after training, from `state` if given, and the State at step `stop`."""
-    if WORD not in sd.tokenizer.get_vocab():
+def configured(train, objective=None, stop=None, seed=3):
+    """A configuration whose objective is measured once every two steps, and which never stops."""
+    objective = objective or Objective(pictures=2, every=2)
+    return Config(train=train, objective=objective, stop=stop or Stop(rule="never"), seed=seed)
+
+
+def learn(sd, material, settings, state=None, stop=None):
+    """The steps of a training, the rows at its end, and the State after step `stop`, as a file
+    would hold it."""
+    config = settings if isinstance(settings, Config) else configured(settings)
+    if WORD not in sd.words:
         register(sd, WORD, 2)
-    ids = list(sd.tokenizer.convert_tokens_to_ids([WORD, WORD + "_1"]))
-    kept = None
-    losses = []
-    with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, seed)) as word:
-        for step, now in train(sd, word, material, settings, seed, state):
-            losses.append(step.loss)
+    steps = []
+    ids, rows = sd.words[WORD].token_ids, first_rows(sd, config.seed)
+    norms = vocabulary_norms(sd)
+    with training_rows(sd.text_encoder, ids, rows) as word:
+        for step, now in train(sd, word, material, config, norms, state):
+            steps.append(step)
             if step.step == stop:
-                optimizer = torch.optim.AdamW([word.rows])
-                optimizer.load_state_dict(now.optimizer)
-                kept = State(now.step, now.rows.clone(), optimizer.state_dict())
-                break
-        return word.rows.detach().clone(), kept, losses
+                return steps, word.rows.detach().clone(), copy.deepcopy(now)
+        return steps, word.rows.detach().clone(), now
+
+
+def first_rows(sd, seed):
+    return initial_rows(sd, Config(), 2, seed)
+
+
+def losses(steps):
+    return [step.loss for step in steps if isinstance(step, TrainStep)]
 
 
 def test_a_resumed_run_ends_with_the_same_bits(sd, material):
     settings = Train(steps=6, batch_size=3)
-    whole, _, _ = learn(sd, material, settings)
-    _, state, _ = learn(sd, material, settings, stop=4)
-    resumed, _, losses = learn(sd, material, settings, state=state)
-    assert len(losses) == 2
+    _, whole, _ = learn(sd, material, settings)
+    _, _, state = learn(sd, material, settings, stop=4)
+    steps, resumed, _ = learn(sd, material, settings, state=state)
+    assert len(steps) == 2
     assert torch.equal(resumed, whole)
 
 
@@ -63,19 +84,19 @@ def test_only_the_rows_are_learned(sd, material):
         for name in ("text_encoder", "unet", "vae")
         for key, value in getattr(sd, name).state_dict().items()
     }
-    rows, _, _ = learn(sd, material, Train(steps=3, batch_size=2))
-    assert not torch.equal(rows, initial_rows(sd, "", 2, 3))
+    _, rows, _ = learn(sd, material, Train(steps=3, batch_size=2))
+    assert not torch.equal(rows, first_rows(sd, 3))
     for name in ("text_encoder", "unet", "vae"):
         for key, value in getattr(sd, name).state_dict().items():
             assert torch.equal(value, frozen[f"{name}.{key}"]), f"{name}.{key}"
 
 
 def test_accumulation_changes_nothing_but_rounding(sd, material):
-    whole, _, one = learn(sd, material, Train(steps=3, batch_size=4, weight_decay=0.1))
-    parts, _, four = learn(
+    one, whole, _ = learn(sd, material, Train(steps=3, batch_size=4, weight_decay=0.1))
+    four, parts, _ = learn(
         sd, material, Train(steps=3, batch_size=4, gradient_accumulation=4, weight_decay=0.1)
     )
-    torch.testing.assert_close(one, four, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(losses(one), losses(four), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-4)
 
 
@@ -89,12 +110,12 @@ class Share(Processes):
 
 def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material):
     ids = register(sd, WORD, 2).token_ids
-    settings = Train(batch_size=5)
+    config = configured(Train(batch_size=5))
 
     def gradient(index, count):
-        with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, 0)) as word:
+        with training_rows(sd.text_encoder, ids, first_rows(sd, 0)) as word:
             share = Share(index, count)
-            loss = training.step_gradient(sd, word, material, settings, 0, 0, share)
+            loss, _ = training.step_gradient(sd, word, material, config, 0, share)
             assert word.rows.grad is not None
             return word.rows.grad.clone(), loss
 
@@ -106,9 +127,9 @@ def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material):
 
 def test_every_picture_comes_once_before_any_comes_twice():
     for lap in range(3):
-        order = [training._picture(0, lap * 7 + k, 7) for k in range(7)]
+        order = [batches._picture(0, lap * 7 + k, 7) for k in range(7)]
         assert sorted(order) == list(range(7))
-    assert [training._picture(0, k, 7) for k in range(7)] != list(range(7))
+    assert [batches._picture(0, k, 7) for k in range(7)] != list(range(7))
 
 
 def test_a_batch_is_the_same_however_it_is_divided(sd, material):
@@ -129,17 +150,6 @@ def test_the_noise_of_two_steps_or_pictures_is_never_the_same(sd, material):
     assert len({float(eps.sum()) for eps in noises}) == 8
 
 
-def test_initial_rows_are_words_or_look_like_the_vocabulary(sd):
-    table = sd.text_encoder.get_input_embeddings().weight
-    ids = sd.tokenizer("ab c", add_special_tokens=False).input_ids
-    rows = initial_rows(sd, "ab c", 5, 0)
-    assert torch.equal(rows, table[[ids[k % len(ids)] for k in range(5)]])
-    many = initial_rows(sd, "", 4000, 0)
-    torch.testing.assert_close(many.mean(0), table.mean(0), atol=0.1 * table.std().item(), rtol=0)
-    torch.testing.assert_close(many.std(0), table.std(0), rtol=0.1, atol=0)
-    assert torch.equal(initial_rows(sd, "", 3, 5), initial_rows(sd, "", 3, 5))
-
-
 def test_training_stops_with_a_sentence_when_the_word_gets_no_gradient(sd, material):
     lost = Material(material.examples, material.latents, ("a [filewords]",), WORD)
     with pytest.raises(UserError, match="no gradient"):
@@ -147,7 +157,7 @@ def test_training_stops_with_a_sentence_when_the_word_gets_no_gradient(sd, mater
 
 
 def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(sd, material):
-    broken = Latents(material.latents.mean * torch.nan, material.latents.std)
+    broken = [Latents(one.mean * torch.nan, one.std) for one in material.latents]
     bad = Material(material.examples, broken, material.templates, WORD)
     with pytest.raises(UserError, match="learning_rate"):
         learn(sd, bad, Train(steps=2, batch_size=2))
@@ -156,7 +166,7 @@ def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(sd, material
 def test_v_prediction_learns_the_velocity(sd, material):
     ids = register(sd, WORD, 2).token_ids
     batch = make_batch(sd, material, Train(batch_size=2), 0, 0, range(2))
-    alpha_bar = training.alpha_bars(sd.scheduler_config)
+    alpha_bar = alpha_bars(sd.scheduler_config)
 
     class Perfect:
         """A U-Net that always answers with the velocity (Salimans & Ho 2022)."""
@@ -168,12 +178,12 @@ def test_v_prediction_learns_the_velocity(sd, material):
 
     sd.unet = Perfect()
     sd.scheduler_config = sd.scheduler_config | {"prediction_type": "v_prediction"}
-    with training_rows(sd.text_encoder, ids, initial_rows(sd, "", 2, 0)), torch.no_grad():
-        assert training.loss_of(sd, batch, alpha_bar).item() == pytest.approx(0, abs=1e-9)
+    with training_rows(sd.text_encoder, ids, first_rows(sd, 0)), torch.no_grad():
+        assert loss_of(sd, batch).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_the_cosine_schedule_starts_at_the_rate_and_ends_at_zero():
     settings = Train(steps=100, learning_rate=0.01, schedule="cosine")
-    rates = [training.learning_rate(settings, step) for step in range(101)]
-    assert rates[0] == 0.01 and rates[50] == pytest.approx(0.005) and rates[100] < 1e-12
-    assert rates == sorted(rates, reverse=True)
+    found = [learning_rate(settings, step) for step in range(101)]
+    assert found[0] == 0.01 and found[50] == pytest.approx(0.005) and found[100] < 1e-12
+    assert found == sorted(found, reverse=True)
