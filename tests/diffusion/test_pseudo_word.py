@@ -30,25 +30,33 @@ def encoder():
     return CLIPTextModel(config).eval().requires_grad_(False)
 
 
+def measure(output):
+    """A number from hidden states: not their squares, whose sum the last layer's norm fixes."""
+    hidden = output.last_hidden_state.float()
+    weight = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(9))
+    return (hidden * weight).sum()
+
+
 @pytest.mark.parametrize("ids", [[50, 51], [7], [7, 50]])
 def test_output_and_gradient_equal_those_of_an_enlarged_table(encoder, ids):
     rows = torch.randn(len(ids), WIDTH)
-    tokens = torch.tensor([[48, 3, *ids, 9, 49], [48, *ids, ids[0], 7, 49]][:1])
+    tokens = torch.tensor([[48, 3, *ids, 9, ids[0], 49], [48, *ids, ids[0], 7, 9, 49]])
     base = encoder.get_input_embeddings()
 
     table = torch.cat([base.weight.detach(), torch.zeros(2, WIDTH)])
     table[ids] = rows
     table.requires_grad_(True)
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(table, freeze=False))
-    reference = encoder(tokens).last_hidden_state
-    reference.square().sum().backward()
+    reference = encoder(tokens)
+    measure(reference).backward()
     expected = encoder.get_input_embeddings().weight.grad[ids]
     encoder.set_input_embeddings(base)
 
     with training_rows(encoder, ids, rows) as word:
-        output = encoder(tokens).last_hidden_state
-        output.square().sum().backward()
-    assert torch.equal(output, reference)
+        output = encoder(tokens)
+        measure(output).backward()
+    assert torch.equal(output.last_hidden_state, reference.last_hidden_state)
+    assert word.rows.grad.abs().max() > 0.1
     torch.testing.assert_close(word.rows.grad, expected)
     assert encoder.get_input_embeddings() is base
 
@@ -112,3 +120,46 @@ def test_words_are_refused_that_would_lose_their_meaning_or_do_not_fit(tiny_sd_f
     with pytest.raises(UserError, match="width 7"):
         add_word(sd, "<new>", torch.zeros(1, 7))
     assert "<new>" not in sd.tokenizer.get_vocab() and "<new>" not in sd.words
+
+
+def gradient_of(encoder, ids, rows, tokens):
+    with training_rows(encoder, ids, rows) as word:
+        measure(encoder(tokens)).backward()
+        return word.rows.grad
+
+
+TOKENS = torch.tensor([[48, 3, 50, 51, 9, 49], [48, 50, 7, 52, 7, 49]])  # words of 2 and 1 vectors
+
+
+def test_gradient_checkpointing_changes_no_bit(encoder):
+    rows = torch.randn(3, WIDTH)
+    plain = gradient_of(encoder, [50, 51, 52], rows, TOKENS)
+    encoder.train()  # checkpointing is for training only; nothing here drops out
+    encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    try:
+        assert torch.equal(gradient_of(encoder, [50, 51, 52], rows, TOKENS), plain)
+    finally:
+        encoder.gradient_checkpointing_disable()
+
+
+def test_the_encoder_compiles_as_one_graph(encoder):
+    rows = torch.randn(3, WIDTH)
+    plain = gradient_of(encoder, [50, 51, 52], rows, TOKENS)
+    with training_rows(encoder, [50, 51, 52], rows) as word:
+        compiled = torch.compile(encoder, fullgraph=True, backend="eager")
+        measure(compiled(TOKENS)).backward()
+    torch.testing.assert_close(word.rows.grad, plain)
+
+
+def test_a_half_precision_model_has_single_precision_rows(encoder):
+    rows = torch.randn(3, WIDTH)
+    exact = gradient_of(encoder, [50, 51, 52], rows, TOKENS)
+    encoder.bfloat16()
+    with training_rows(encoder, [50, 51, 52], rows) as word:
+        output = encoder(TOKENS)
+        measure(output).backward()
+    assert output.last_hidden_state.dtype == torch.bfloat16
+    assert word.rows.dtype == word.rows.grad.dtype == torch.float32
+    assert torch.equal(word.rows.detach(), rows)
+    error = (word.rows.grad - exact).norm() / exact.norm()
+    assert error < 0.05
