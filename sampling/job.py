@@ -8,7 +8,6 @@ from typing import Any
 from PIL import Image
 
 from cfg.sampling import sample
-from cfg.sweep import batch_size_for
 from diffusion.prompts import cut_off, require_known_words
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
@@ -19,7 +18,17 @@ from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from sampling.config import Config
 from sampling.parameters import parameters
-from sampling.pictures import KEY, Picture, Sheet, all_of, chunks_of, is_there, rows_of, sheets_of
+from sampling.pictures import (
+    KEY,
+    Picture,
+    Sheet,
+    all_of,
+    batch_size_for,
+    chunks_of,
+    is_there,
+    rows_of,
+    sheets_of,
+)
 from sampling.sheet import grids_of, save_grid
 
 VERSION = 1  # raised when the same configuration would give other pixels
@@ -55,7 +64,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     run.manifest |= {"dtype": str(sd.dtype), "seeds": list(config.seeds), "words": hashes}
     note_cut_prompts(run, sd, [*(row.prompt for row in rows), config.negative_prompt])
     yield Progress("loading the model", 1, 1)
-    batch_size = batch_size_for(_latents(sd, config), sd.device, config.batch_size)
+    batch_size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
     sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
     yield from _draw(config, run, sd, all_of(sheets), batch_size, processes)
     if run.is_main:

@@ -32,7 +32,7 @@ def grids_of(sheet: Sheet, config: Config, folder: Path) -> list[Grid]:
     several = len(config.guidance_scales) > 1
     grids: list[Grid] = []
     for scale in config.guidance_scales:
-        name = f"{sheet.name} s{scale:g}.png" if several else f"{sheet.name}.png"
+        name = f"{sheet.name}_s{scale:g}.png" if several else f"{sheet.name}.png"
         cells = tuple(sheet.pictures[row, scale, seed] for row in rows for seed in config.seeds)
         heads = tuple(f"seed {seed}" for seed in config.seeds)
         about = _about(config, f"guidance scale {scale:g}")
@@ -41,7 +41,7 @@ def grids_of(sheet: Sheet, config: Config, folder: Path) -> list[Grid]:
         seed, scales = config.seeds[0], config.guidance_scales
         cells = tuple(sheet.pictures[row, scale, seed] for row in rows for scale in scales)
         heads = tuple(f"s = {scale:g}" for scale in scales)
-        name = f"{sheet.name} scales.png"
+        name = f"{sheet.name}_scales.png"
         about = _about(config, f"seed {seed}")
         grids.append(Grid(folder / name, sheet.prompt, about, heads, labels, cells))
     return grids

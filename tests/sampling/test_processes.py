@@ -1,0 +1,56 @@
+"""Real processes that share the pictures."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffusion.formats import save_embedding
+from lab.config import load_experiment
+from lab.run import Run
+from sampling import job
+from sampling.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = """\
+sample:
+  prompts: ["a cat, [name] style"]
+  words: [{word}]
+  seeds: [1, 2, 3, 4, 5, 6, 7]
+  guidance_scales: [2]
+  steps: 2
+  batch_size: 2
+  cell: 32
+  device: cpu
+  model: {model}
+"""
+LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "sampling"]
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(tmp_path, tiny_sd_folder):
+    word, file = tmp_path / "w.safetensors", tmp_path / "x.yaml"
+    save_embedding(word, "<w>", torch.ones(2, 32))
+    file.write_text(SETTINGS.format(word=word, model=tiny_sd_folder))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")]
+    made = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert made.returncode == 0, made.stderr
+    config = load_experiment(file, [], {"sample": Config}).sections["sample"]
+    assert isinstance(config, Config)
+    with Run(tmp_path / "one", "x", "sample") as run:
+        list(job.run(config, run))
+
+    def results(outputs):
+        folder = tmp_path / outputs / "x" / "sample"
+        files = [f for f in folder.rglob("*") if f.is_file() and f.name != "manifest.json"]
+        return {f.relative_to(folder): f.read_bytes() for f in files}
+
+    assert len(results("two")) > 7
+    assert results("two") == results("one")
