@@ -48,7 +48,7 @@ def write_prompt(
     or one of `also`, are never dropped.
     """
     if tags.shuffle or tags.drop:
-        rng = np.random.default_rng([key[0] & 0xFFFFFFFF, 0x7A65, key[1]])
+        rng = np.random.default_rng([key[0] & 0xFFFFFFFF, 0x7A65, key[1] & 0xFFFFFFFF])
         caption = mix_tags(caption, tags, (word, *also), rng)
     return fill(template, word, caption)
 
