@@ -50,6 +50,24 @@ def note_of_shapes(
     ]
 
 
+def require_words(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> None:
+    """Refuse a prompt that says no learned word, without a model: before anything is written.
+
+    Raises:
+        UserError: naming the template and the picture.
+    """
+    tokens = [config.word, *(other.word for other in config.also)]
+    for template in templates:
+        for example in examples:
+            prompt = fill(template, config.word, example.caption)
+            if not any(token in prompt for token in tokens):
+                raise UserError(
+                    f"the template {template!r} lacks [name], the place of the word, and the "
+                    f"caption of {example.path} does not hold {' or '.join(tokens)} either: write "
+                    "[name] into the template, or the word into the caption"
+                )
+
+
 def check_prompts(
     sd: StableDiffusion,
     words: Words,

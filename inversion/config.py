@@ -269,6 +269,8 @@ class Config(NewWord):
     @model_validator(mode="after")
     def _words_are_told_apart(self) -> "Config":
         words = [self.word, *(other.word for other in self.also)]
+        if isinstance(self.num_vectors, tuple) and (self.also or self.overwrite):
+            raise ValueError("num_vectors should be one number with also or overwrite")
         if len({*words}) < len(words):
             raise ValueError("words should differ: each of word and also.word once")
         for template in self.templates if isinstance(self.templates, tuple) else ():
@@ -276,6 +278,18 @@ class Config(NewWord):
             if not self.overwrite and not self.also:
                 _require_name(template)
         return self
+
+
+def variants(config: Config) -> list[Config]:
+    """One configuration for each word that is learned after the other: where num_vectors is a list,
+    `<word-16>` for 16 of `<word>`."""
+    if isinstance(config.num_vectors, int):
+        return [config]
+    inner = config.word.strip("<>")
+    return [
+        config.model_copy(update={"word": f"<{inner}-{count}>", "num_vectors": count})
+        for count in config.num_vectors
+    ]
 
 
 def _require_name(template: str) -> str:

@@ -1,59 +1,78 @@
-"""The inversion job: crops -> latents -> training -> the word, previews and a measurement."""
+"""The inversion job: pictures -> latents -> training -> words, previews, measurements, a report."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from diffusion.formats import save_embedding
-from diffusion.prompts import cut_off
 from diffusion.pseudo_word import PseudoWord, training_rows
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
-from inversion import checkpoints, data, evaluation, previews
+from inversion import checks, data, evaluation, previews, report
 from inversion.batches import Material
-from inversion.config import Config
+from inversion.config import Config, variants
 from inversion.curves import save_curves
-from inversion.initial import prepare_words
-from inversion.latents import Latents
-from inversion.stopping import Measured
-from inversion.training import TrainStep, train
-from lab.device import pick_device
+from inversion.data import Example
+from inversion.initial import Words, file_name, other_tokens, prepare_words
+from inversion.latents import FOLDER, encode_pictures
+from inversion.learning import learn
+from inversion.neighbours import describe
+from inversion.stopping import planned_ending
+from inversion.templates import read_templates
+from inversion.training import State
+from lab.device import pick_device, pick_dtype
+from lab.errors import UserError
 from lab.images import find_images
+from lab.memory import peak_memory
 from lab.run import Progress, Run, file_hash, write_json
 
-VERSION = 1  # raised when the same configuration would give another result
-MADE = ["*.safetensors", "*.png", "style.json", "previews", "checkpoints"]
+VERSION = 2  # raised when the same configuration would give another result
+LEARNED, COST, STYLE, REPORT = "learned.json", "cost.json", "style.json", "report.html"
+MADE = ["*.safetensors", "*.png", "previews", "checkpoints", "words", LEARNED, COST, STYLE, REPORT]
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
-    """Learn `config.word`; leaves WORD.safetensors, previews, curves and, if asked, style.json.
+    """Learn `config.word`; leaves WORD.safetensors, report.html, previews, curves and, if asked,
+    style.json. Where num_vectors is a list, a word for each count, its details in words/WORD/.
 
     Raises:
-        UserError: no pictures, no model, a template without [name], before anything is written; a
-            taken word or attention that cannot run here, which the manifest then says.
+        UserError: no pictures, no model, a prompt without a word, before anything is written; a
+            taken word, a dtype or attention that cannot run here, which the manifest then says.
     """
     examples = data.find_examples(config, run.sibling("cropping"))
-    templates = data.read_templates(config)
+    templates = read_templates(config)
+    checks.require_words(config, examples, templates)
+    dtype = pick_training_dtype(config)
     key = run.fingerprint(_inputs(config, examples, templates))
     if run.is_complete(key, discard=MADE):
         return
-    sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
-    words = prepare_words(sd, config)
+    sd = load(config.model, config.device, dtype, config.attention)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"seed": config.seed, "pictures": len(examples)}
-    _warn_of_cut_prompts(run, sd, config, examples, templates)
-
-    side = config.resolution or sd.resolution
-    latents = yield from data.encode_examples(sd, examples, side)
-    pairs = zip(latents.mean, latents.std, strict=True)
-    material = Material(examples, [Latents(*pair) for pair in pairs], templates, config.word)
-    with training_rows(sd.text_encoder, words.token_ids, words.rows) as word:
-        yield from _learn(config, run, sd, word, material, words.norms)
+    wanted = variants(config)
+    prepared = [_prepare(variant, run, sd, examples, templates) for variant in wanted]
+    shapes = checks.shapes_of(sd, config, examples)
+    for note in checks.note_of_shapes(examples, shapes, config.buckets):
+        run.note(note)
+    cache = run.folder.parent.parent / FOLDER
+    latents = yield from encode_pictures(sd, examples, shapes, cache, config.masks)
+    for variant, words in zip(wanted, prepared, strict=True):
+        folder = report.folder_of(run.folder, config, variant)
+        if not (run.continues and (folder / LEARNED).exists()):
+            others = other_tokens(config)
+            material = Material(examples, latents, templates, variant.word, config.tags, others)
+            yield from _one(variant, run, folder, sd, words, material)
         if run.is_main:
-            yield from _finish(config, run, sd, word, examples)
+            _show(run, folder, variant)
+    if run.is_main:
+        report.save(run, config, examples, run.folder / REPORT)
+        run.show(run.folder / REPORT, "how the word was learned, on one page")
 
 
-def _inputs(config: Config, examples, templates) -> dict:
+def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> dict:
     inputs = {
         "version": VERSION,
         "config": config.model_dump(mode="json"),
@@ -68,82 +87,106 @@ def _inputs(config: Config, examples, templates) -> dict:
 
 
 def pick_training_dtype(config: Config) -> str:
-    """`auto` is bf16 on a GPU that has it and fp32 elsewhere: fp16 gradients vanish unscaled."""
-    if config.dtype != "auto":
-        return config.dtype
+    """`auto` is bf16 on a GPU that has it and fp32 elsewhere.
+
+    Raises:
+        UserError: for a dtype that the device has not, where torch would compute in another.
+    """
     device = pick_device(config.device)
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    has_bf16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if config.dtype == "auto":
+        return "bf16" if device.type == "cuda" and has_bf16 else "fp32"
+    pick_dtype(config.dtype, device)
+    if config.dtype == "bf16" and not has_bf16:
+        raise UserError(
+            f"inversion.dtype bf16: {torch.cuda.get_device_name(device)} has no bf16 and would "
+            "compute in fp32, slowly; use fp16 or fp32"
+        )
+    return config.dtype
 
 
-def _warn_of_cut_prompts(run: Run, sd: StableDiffusion, config: Config, examples, templates):
-    for example in examples:
-        for template in templates:
-            prompt = data.fill(template, config.word, example.caption)
-            if lost := cut_off(sd, prompt):
-                run.note(f"a prompt is longer than 77 tokens, {lost!r} is cut from {prompt!r}")
-                return
+def _prepare(config: Config, run: Run, sd, examples, templates) -> Words:
+    words = prepare_words(sd, config)
+    for note in checks.check_prompts(sd, words, config, examples, templates):
+        run.note(note)
+    return words
 
 
-def _preview_steps(config: Config) -> list[int]:
-    """0, every, 2 every, ..., and the last step."""
-    steps = config.train.steps
-    return sorted({*range(0, steps + 1, config.previews.every), steps})
+def _one(
+    config: Config, run: Run, folder: Path, sd: StableDiffusion, words: Words, material: Material
+) -> Iterator[Progress]:
+    """Learn one word (and those of `also`) and keep what there is to say about it; the last file,
+    learned.json, says that it is done."""
+    with training_rows(sd.text_encoder, words.token_ids, words.rows) as word:
+        state, spent = yield from learn(config, run, folder, sd, words, word, material)
+        if not run.is_main:
+            return
+        best = state.best_measured.step
+        about = {"model": config.model, "model_fingerprint": sd.fingerprint, "steps": best}
+        about |= {"pictures": len(material.examples)}
+        for token, rows in words.split(word.rows).items():
+            path = run.folder / file_name(token)
+            save_embedding(path, token, rows, about | {"name": path.stem})
+        if config.previews.prompts:
+            row = previews.draw_row(sd, config.previews, config.word)
+            previews.save_row(previews.best_path(folder / "previews"), row)
+            sheet = folder / "previews.png"
+            previews.save_sheet(folder / "previews", config.previews, best, sheet)
+        facts = _facts(config, sd, words, word, state)
+        lines = [line for line in run.metrics() if line["word"] == config.word]
+        save_curves(lines, best, facts["stopped"], folder / "curves.png")
+        if config.evaluate is not None:
+            judge = evaluation.evaluate(sd, config.evaluate, config.word, config.seed, folder)
+            write_json(folder / STYLE, asdict((yield from judge)))
+        write_json(folder / COST, _cost(state, spent, sd))
+        write_json(folder / LEARNED, facts)
 
 
-def _learn(config: Config, run: Run, sd, word: PseudoWord, material: Material, norms):
-    """Train from the last checkpoint on, with previews; `word` ends with the learned rows."""
-    folder, settings = run.folder / "checkpoints", config.train
-    found = checkpoints.newest(folder, sd.device)
-    state = found[0] if found else None
-    first = state.step if state else 0
-    run.truncate_metrics("step", first)  # steps after the checkpoint are taken again
-    if state is not None:
-        with torch.no_grad():
-            word.rows.copy_(state.rows)
-    wanted = set(_preview_steps(config)) if run.is_main else set()
-    if 0 in wanted and state is None:
-        _preview(config, run, sd, 0)
-    yield Progress("learning " + config.word, first, settings.steps)
-    for step, reached in train(sd, word, material, config, norms, state):
-        if isinstance(step, Measured):
-            continue
-        run.metric(**asdict(step))
-        if run.is_main and step.step in wanted:
-            _preview(config, run, sd, step.step)
-        due = step.step % settings.checkpoint_every == 0 or step.step == settings.steps
-        if run.is_main and due:
-            checkpoints.save(folder, reached, {}, settings.keep_checkpoints)
-        yield Progress("learning " + config.word, step.step, settings.steps, _said(step))
+def _facts(
+    config: Config, sd: StableDiffusion, words: Words, word: PseudoWord, state: State
+) -> dict[str, Any]:
+    """What was learned, for learned.json and the report."""
+    early = state.ending != planned_ending(config.train, config.stop)
+    vectors = iter(describe(sd, word, words.rows))
+    return {
+        "word": config.word,
+        "steps": state.step,
+        "planned": config.train.steps,
+        "stopped": state.ending.first if early else None,
+        "best_step": state.best_measured.step,
+        "history": [[m.step, m.objective, m.held_out] for m in state.history],
+        "vectors": {
+            known.token: [asdict(next(vectors)) for _ in known.token_ids] for known in words.words
+        },
+        "vocabulary_norm": words.norms.mean,
+        "vocabulary_long": words.norms.long,
+    }
 
 
-def _said(step: TrainStep) -> str:
-    return f"loss {step.loss:.3f}, norm {step.norm:.2f}"
+def _cost(state: State, spent: dict[str, float], sd: StableDiffusion) -> dict[str, Any]:
+    measuring = sum(measured.seconds for measured in state.history)
+    return {
+        "training_seconds": spent["steps"] - measuring,
+        "measuring_seconds": measuring,
+        "preview_seconds": spent["previews"],
+        "steps": state.step,
+        "peak_bytes": peak_memory(sd.device),
+        "part_size": state.part_size,
+        "device": str(sd.device),
+    }
 
 
-def _preview(config: Config, run: Run, sd: StableDiffusion, step: int) -> None:
-    folder = run.folder / "previews"
-    if config.previews.prompts and not previews.row_path(folder, step).exists():
-        pictures = previews.draw_row(sd, config.previews, config.word)
-        previews.save_row(folder, step, pictures)
-
-
-def _finish(config: Config, run: Run, sd, word: PseudoWord, examples):
-    """Save the word, the sheets and the measurement, and say where they are."""
-    name = config.word.strip("<>")
-    path = run.folder / f"{name}.safetensors"
-    about = {"model": config.model, "model_fingerprint": sd.fingerprint}
-    about |= {"steps": config.train.steps, "pictures": len(examples), "name": name}
-    save_embedding(path, config.word, word.rows, about)
-    run.show(path, f"the word {config.word}, for diffusers, AUTOMATIC1111 and ComfyUI")
+def _show(run: Run, folder: Path, config: Config) -> None:
+    """Name the files to look at, and say how it went."""
+    facts = json.loads((folder / LEARNED).read_text(encoding="utf-8"))
+    for token in facts["vectors"]:
+        what = f"the word {token}, for diffusers, AUTOMATIC1111 and ComfyUI"
+        run.show(run.folder / file_name(token), what)
     if config.previews.prompts:
-        sheet = run.folder / "previews.png"
-        previews.save_sheet(run.folder / "previews", config.previews, _preview_steps(config), sheet)
-        run.show(sheet, "previews: how the word grew, step by step")
-    save_curves(run.metrics(), run.folder / "curves.png")
-    run.show(run.folder / "curves.png", "loss and norm of the vectors over the steps")
-    if config.evaluate is not None:
-        judge = evaluation.evaluate(sd, config.evaluate, config.word, config.seed, run.folder)
-        report = yield from judge
-        write_json(run.folder / "style.json", asdict(report))
-        run.show(run.folder / "style.png", "the style, and prompts without and with the word")
-        run.note(report.sentence())
+        run.show(folder / "previews.png", "previews: how the word grew, step by step")
+    run.show(folder / "curves.png", "objective, loss, norm and rate over the steps")
+    run.note(report.how_it_ended(facts))
+    if (folder / STYLE).exists():
+        style = evaluation.StyleReport(**json.loads((folder / STYLE).read_text(encoding="utf-8")))
+        run.show(folder / "style.png", "the style, and prompts without and with the word")
+        run.note(f"{config.word}: {style.sentence()}")

@@ -6,6 +6,7 @@ happened to be drawn. On a fixed set only the word changes, so the curve is one 
 """
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -47,8 +48,10 @@ class Objective:
 
     def measure(self, step: int) -> Measured:
         """The losses with the rows that the text encoder has now; the same in every process."""
+        began = time.perf_counter()
         held_out = None if self._unseen is None else self._mean(self._unseen)
-        return Measured(step, self._mean(self._fixed), held_out)
+        value = self._mean(self._fixed)
+        return Measured(step, value, held_out, time.perf_counter() - began)
 
     def _batches(self, material: Material, first: int) -> list[Batch]:
         """This process's share of `pictures` places, in parts no larger than those of a step."""

@@ -29,9 +29,9 @@ def draw_row(sd: StableDiffusion, settings: Previews, word: str) -> list[np.ndar
     )
 
 
-def save_row(folder: Path, step: int, pictures: list[np.ndarray]) -> None:
+def save_row(path: Path, pictures: list[np.ndarray]) -> None:
     """Keep a row as one PNG of pictures side by side, at their own size."""
-    save_png(Image.fromarray(np.concatenate(pictures, axis=1)), row_path(folder, step))
+    save_png(Image.fromarray(np.concatenate(pictures, axis=1)), path)
 
 
 def row_path(folder: Path, step: int) -> Path:
@@ -39,15 +39,32 @@ def row_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}.png"
 
 
-def save_sheet(folder: Path, settings: Previews, steps: list[int], path: Path) -> None:
+def best_path(folder: Path) -> Path:
+    """The file of the row drawn with the best vectors of all."""
+    return folder / "best.png"
+
+
+def saved_rows(folder: Path, best_step: int) -> list[tuple[str, Path]]:
+    """The rows that are there, in their order, with what they are called."""
+    rows = sorted(folder.glob("step-*.png"))
+    named = [(f"step {int(path.stem.removeprefix('step-'))}", path) for path in rows]
+    best = best_path(folder)
+    return [*named, *([(f"the best, step {best_step}", best)] if best.exists() else [])]
+
+
+def tiles(path: Path, count: int) -> list[Image.Image]:
+    """The `count` pictures of a row, at their own size."""
+    with Image.open(path) as row:
+        side = row.width // count
+        return [row.crop((k * side, 0, (k + 1) * side, row.height)) for k in range(count)]
+
+
+def save_sheet(folder: Path, settings: Previews, best_step: int, path: Path) -> None:
     """All rows that were drawn under each other, labelled with their steps and prompts."""
-    tiles, labels = [], []
-    for step in steps:
-        with Image.open(row_path(folder, step)) as row:
-            side = row.width // len(settings.prompts)
-            for k, prompt in enumerate(settings.prompts):
-                tile = row.crop((k * side, 0, (k + 1) * side, row.height))
-                tiles.append(enlarge(tile, SIDE))
-                labels.append(prompt)
-    rows = [f"step {step}" for step in steps]
-    save_png(grid(tiles, len(settings.prompts), labels=labels, row_labels=rows), path)
+    rows = saved_rows(folder, best_step)
+    pictures = [
+        enlarge(tile, SIDE) for _, row in rows for tile in tiles(row, len(settings.prompts))
+    ]
+    labels = list(settings.prompts) * len(rows)
+    names = [name for name, _ in rows]
+    save_png(grid(pictures, len(settings.prompts), labels=labels, row_labels=names), path)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,8 @@ class Measured:
     step: int
     objective: float
     held_out: float | None = None
+    seconds: float = field(default=0.0, compare=False)
+    """What it cost."""
 
     @property
     def judged(self) -> float:

@@ -53,6 +53,8 @@ class State:
     rows: Tensor
     """[n, d], as the optimizer left them."""
     optimizer: dict[str, Any]
+    result: Tensor
+    """[n, d], the rows to show and to save: for schedule_free an average of `rows`' path."""
     history: tuple[Measured, ...]
     best: Tensor
     """[n, d], the rows of the best measurement so far."""
@@ -147,10 +149,13 @@ def train(
             hold_norms(word.rows, config.norm, norms)
         step = state.step + 1
         state = replace(state, step=step, part_size=size, loss_scale=(scale.value, scale.good))
+        rows = result(optimizer, word.rows)
+        hold_norms(rows, config.norm, norms)  # an average of long vectors is shorter
         state = replace(state, rows=word.rows.detach(), optimizer=optimizer.state_dict())
+        state = replace(state, result=rows)
         measured = None
         if step % objective.every == 0 or step == state.ending.last:
-            state, measured = _look(state, word, optimizer, objective, norms)
+            state, measured = _look(state, word, objective)
         norm = word.rows.detach().norm(dim=1).mean().item()
         yield TrainStep(step, loss, norm, rate, measured), state
     with torch.no_grad():
@@ -164,6 +169,7 @@ def _first_state(word: PseudoWord, optimizer, objective: Objective, config: Conf
         step=0,
         rows=rows,
         optimizer=optimizer.state_dict(),
+        result=rows.clone(),
         history=(objective.measure(0),),
         best=rows.clone(),
         ending=planned_ending(settings, config.stop),
@@ -172,18 +178,14 @@ def _first_state(word: PseudoWord, optimizer, objective: Objective, config: Conf
     )
 
 
-def _look(
-    state: State, word: PseudoWord, optimizer, objective: Objective, norms: Norms
-) -> tuple[State, Measured]:
+def _look(state: State, word: PseudoWord, objective: Objective) -> tuple[State, Measured]:
     """Measure, keep the rows if they are the best so far, and ask whether it is enough."""
     config = objective.config
-    rows = result(optimizer, word.rows)
-    hold_norms(rows, config.norm, norms)  # an average of long vectors is shorter
-    with showing(word.rows, rows):
+    with showing(word.rows, state.result):
         measured = objective.measure(state.step)
     state = replace(state, history=(*state.history, measured))
     if state.best_measured is measured:
-        state = replace(state, best=rows)
+        state = replace(state, best=state.result)
     cooling = state.step > state.ending.first
     if not cooling and is_enough(state.history, config.stop):
         state = replace(state, ending=early_ending(state.step, config.train, config.stop))

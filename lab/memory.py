@@ -2,6 +2,7 @@
 
 import gc
 import math
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -45,3 +46,15 @@ def until_it_fits(work: Callable[[int], Result], size: int, remedy: str) -> tupl
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest moment of this process: on CUDA what torch held, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,120 @@
+"""The page of a run: what was learned, from what, how well, and what it cost."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from inversion import previews
+from inversion.config import Config, variants
+from inversion.curves import curves
+from inversion.data import Example
+from inversion.evaluation import StyleReport
+from lab.images import enlarge, read_image
+from lab.page import write_page
+from lab.run import Run
+
+TEMPLATE = Path(__file__).with_name("report.html")
+THUMB, PREVIEW = 160, 192  # px
+MOST_PICTURES = 60  # of the data that are shown
+
+
+def how_it_ended(facts: dict[str, Any]) -> str:
+    """One sentence of learned.json: when training ended and why, and which step was best."""
+    word, steps, best = facts["word"], facts["steps"], facts["best_step"]
+    first, last = facts["history"][0], facts["history"][-1]
+    at_best = next(line for line in facts["history"] if line[0] == best)
+    gain = f"the objective fell from {first[1]:.4f} to {at_best[1]:.4f}"
+    if facts["stopped"] is not None:
+        why = f"{word}: enough after step {facts['stopped']} of {facts['planned']}"
+        why += f", ended with step {steps}" if steps > facts["stopped"] else ""
+    else:
+        why = f"{word}: all {steps} steps"
+    sentence = f"{why}; the best is step {best} ({gain})"
+    if at_best[1] >= first[1]:
+        sentence += "; it learned nothing: lower inversion.train.learning_rate"
+    elif last[2] is not None and last[2] > at_best[2]:
+        sentence += "; after it the pictures held out got worse, it began to learn by heart"
+    return sentence
+
+
+def folder_of(folder: Path, config: Config, variant: Config) -> Path:
+    """Where the details of one of the words of `config` are."""
+    alone = isinstance(config.num_vectors, int)
+    return folder if alone else folder / "words" / variant.word.strip("<>")
+
+
+def save(run: Run, config: Config, examples: Sequence[Example], path: Path) -> None:
+    """Write the report of a run whose words are learned."""
+    words = [_word(run, folder_of(run.folder, config, one), one) for one in variants(config)]
+    captions = [example.caption for example in examples]
+    write_page(
+        path,
+        TEMPLATE,
+        words=words,
+        pictures=[_thumbnail(example) for example in examples[:MOST_PICTURES]],
+        captions=captions,
+        hidden=max(0, len(examples) - MOST_PICTURES),
+        prompts=[(prompt, _is_unseen(prompt, captions)) for prompt in config.previews.prompts],
+        settings=_flat(config.model_dump(mode="json")),
+        name=run.name,
+        model=config.model,
+    )
+
+
+def _word(run: Run, folder: Path, config: Config) -> dict[str, Any]:
+    facts, cost = (_read(folder / name) for name in ("learned.json", "cost.json"))
+    lines = [line for line in run.metrics() if line["word"] == config.word]
+    style = _read(folder / "style.json") if (folder / "style.json").exists() else None
+    count = len(config.previews.prompts)
+    rows = previews.saved_rows(folder / "previews", facts["best_step"]) if count else []
+    best = next(line for line in facts["history"] if line[0] == facts["best_step"])
+    return {
+        "facts": facts,
+        "cost": cost,
+        "sentence": how_it_ended(facts),
+        "first": facts["history"][0],
+        "best": best,
+        "curves": curves(lines, facts["best_step"], facts["stopped"]),
+        "previews": [
+            (name, [enlarge(tile, PREVIEW) for tile in previews.tiles(row, count)])
+            for name, row in rows
+        ],
+        "style": style and StyleReport(**style),
+        "style_picture": folder / "style.png" if style else None,
+        "rate": cost["steps"] / cost["training_seconds"] if cost["training_seconds"] else None,
+        "share": cost["measuring_seconds"] / max(1e-9, _sum_of(cost)),
+    }
+
+
+def _sum_of(cost: dict[str, Any]) -> float:
+    return cost["training_seconds"] + cost["measuring_seconds"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _thumbnail(example: Example) -> Image.Image:
+    image = read_image(example.path)
+    image.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
+    return image
+
+
+def _is_unseen(prompt: str, captions: Sequence[str]) -> bool:
+    """Whether no caption of the data is part of a prompt: its subject was never shown."""
+    return not any(caption and caption in prompt for caption in captions)
+
+
+def _flat(values: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted name, value as text)."""
+    if isinstance(values, dict):
+        return [
+            pair
+            for key, value in values.items()
+            for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
+        ]
+    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
+    return [(prefix, text)]
