@@ -14,7 +14,7 @@ SchedulerName = Literal[
 RuleName = Literal["plain", "rescale", "apg", "cfg++", "zero_star", "threshold"]
 ScheduleName = Literal["constant", "linear", "cosine", "falling"]
 MOST_FRAMES = 100_000
-THRESHOLD = 2.0
+THRESHOLD = 3.0
 
 SETTINGS_OF_RULE: dict[str, tuple[str, ...]] = {
     "plain": (),
@@ -44,7 +44,8 @@ class ScaleRange(Section):
     visibly, down to `step`. A difference that stays at the smallest step is reported as a jump."""
     threshold: float = Field(default=THRESHOLD, gt=0)
     """For adaptive: the largest difference between neighbours that may stay, in just noticeable
-    differences (metrics/perceptual.py); 1 is hardly visible side by side."""
+    differences at the place of the picture where most happens (metrics/perceptual.py). 3 is plain
+    to see side by side and little in a film; half of it needs about twice as many pictures."""
 
 
 class Rule(Section):

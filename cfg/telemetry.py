@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+
+from cfg.sampling import Step
 
 TEXT = "pseudoword-telemetry"
 QUANTITIES = ("difference", "parallel", "orthogonal", "cosine", "x_0_low", "x_0_high")
 """The columns of a frame's telemetry, beside the timesteps."""
 DIGITS = 6
+"""Significant digits that are kept of each value."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,59 @@ class Telemetry:
     """Smallest value of the latents of the picture that the guided prediction implies."""
     x_0_high: np.ndarray
     """Largest value of the same."""
+
+
+class Recorder:
+    """Gathers the telemetry of pictures that are drawn together."""
+
+    def __init__(self) -> None:
+        self._timesteps: list[float] = []
+        self._steps: list[Tensor] = []
+
+    def add(self, step: Step) -> None:
+        """Take the figures of a step; they stay on the device until they are asked for."""
+        self._timesteps.append(step.t)
+        self._steps.append(measure(step))
+
+    def rows(self) -> list[dict[str, list[float | None]]]:
+        """For each picture its timesteps and columns, null where there is no value."""
+        table = torch.stack(self._steps).cpu().numpy()  # [steps, pictures, quantities]
+        told: list[dict[str, list[float | None]]] = []
+        for picture in range(table.shape[1]):
+            columns: dict[str, list[float | None]] = {"timesteps": list(self._timesteps)}
+            for place, name in enumerate(QUANTITIES):
+                values = table[:, picture, place]
+                columns[name] = [_short(float(value)) for value in values]
+            told.append(columns)
+        return told
+
+
+def measure(step: Step) -> Tensor:
+    """The QUANTITIES of a step for each picture, float64 [B, 6], each computed of it alone."""
+    rows = []
+    pictures = zip(step.eps_cond, step.eps_uncond, step.x_0, step.both.tolist(), strict=True)
+    for eps_cond, eps_uncond, x_0, both in pictures:
+        low, high = x_0.aminmax()
+        cond, uncond = eps_cond.double().flatten(), eps_uncond.double().flatten()
+        difference = cond - uncond
+        square = cond @ cond
+        along = (difference @ cond) / square
+        rest = difference - along * cond
+        figures = [
+            difference.square().mean().sqrt(),
+            along,
+            (rest @ rest / square).sqrt(),
+            (cond @ uncond) / (square * (uncond @ uncond)).sqrt(),
+        ]
+        row = torch.stack([*figures, low.double(), high.double()])
+        if not both:
+            row[: len(figures)] = torch.nan
+        rows.append(row)
+    return torch.stack(rows)
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
 
 
 def read_telemetry(paths: Sequence[Path]) -> Telemetry:
