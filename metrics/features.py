@@ -42,7 +42,11 @@ def load_encoder(source: str | Path, device: str | torch.device = "cpu") -> Enco
     the one of the model. Raises UserError where there is none or it cannot be read.
     """
     from transformers import AutoModel, CLIPTokenizer
+    from transformers.utils import logging
 
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what it misses of torchvision is of no use here
     try:
         model = AutoModel.from_pretrained(str(source)).to(device).float().eval()
         folder = _folder(source)
@@ -57,6 +61,10 @@ def load_encoder(source: str | Path, device: str | torch.device = "cpu") -> Enco
             f"the feature extractor {source} cannot be loaded ({reason}): name a folder or a hub "
             "id such as openai/clip-vit-base-patch32, or none"
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
     vision = getattr(model.config, "vision_config", model.config)
     side, mean, std = _preparation(folder, int(getattr(vision, "image_size", 224)))
     return Encoder(model, tokenizer, side, mean, std, str(source))
