@@ -1,11 +1,9 @@
 """Measures of lines that are written by hand, groups over seeds, and rules at equal match."""
 
 import itertools
-from decimal import Decimal
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from cfg.analysis import (
     Measured,
@@ -17,7 +15,7 @@ from cfg.analysis import (
     metrics_of,
     settled_over_seeds,
 )
-from cfg.cells import Line, Sweep, frames_of
+from cfg.cells import Line
 from cfg.comparison import compare, first_reaching, rivals
 from cfg.config import Rule
 from cfg.judge import Judge, load_judge, named, said_plainly
@@ -30,23 +28,6 @@ NOBODY = Judge(None, None, None, {})
 
 def line_of(seed=0, rule="plain", prompt="a red cat in the snow"):
     return Line(prompt, prompt, "", None, seed, Rule(name=rule), 2, "ddim")
-
-
-@pytest.fixture
-def written(tmp_path):
-    """A sweep whose pictures are a function of line and scale."""
-
-    def write(lines, scales, picture, rendered=None):
-        frames = []
-        decimals = [Decimal(str(s)) for s in scales]
-        for line in lines:
-            for frame in frames_of(line, decimals, tmp_path, {}, rendered):
-                frame.path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(picture(line, float(frame.scale))).save(frame.path)
-                frames.append(frame)
-        return Sweep(tuple(lines), tuple(decimals), tuple(frames), 8)
-
-    return write
 
 
 def grey(line, scale):
