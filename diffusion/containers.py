@@ -88,8 +88,9 @@ def _what_else(path: Path, head: bytes) -> str:
     text = head.decode("utf-8", errors="ignore").strip()
     if text.lower().startswith(("<!doctype", "<html")):
         return "this is a web page that was saved instead of the file; download the file itself"
-    if text.isprintable() and len(text) > len(head) / 2:
-        return f"this is a text file ({text[:24]!r}...), no embedding; name the embedding itself"
+    if all(letter.isprintable() or letter.isspace() for letter in text) and len(text) > 1:
+        start = " ".join(text.split())[:24]
+        return f"this is a text file ({start!r}...) and no embedding; name the embedding itself"
     return "this is not a readable embedding file; download or save it again"
 
 

@@ -210,7 +210,7 @@ def portrait(vectors: Tensor) -> Image.Image:
     values = vectors.detach().float().cpu().numpy()
     columns = np.array_split(values, min(32, values.shape[1]), axis=1)
     cells = np.stack([column.mean(axis=1) for column in columns], axis=1)
-    cells = cells / (np.abs(cells).max() or 1.0)
+    cells = (cells / (np.quantile(np.abs(cells), 0.9) or 1.0)).clip(-1, 1)
     warm, cold, paper = (
         np.array(c, float) for c in ((214, 93, 40), (38, 92, 128), (240, 226, 200))
     )
@@ -220,4 +220,4 @@ def portrait(vectors: Tensor) -> Image.Image:
         paper + (cold - paper) * -cells[..., None],
     )
     image = Image.fromarray(mixed.round().astype(np.uint8))
-    return image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    return image.resize((SIDE, SIDE), Image.Resampling.NEAREST)

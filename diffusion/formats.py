@@ -78,7 +78,11 @@ def load_embedding(path: str | Path) -> Embedding:
 
 def read_embedding(path: str | Path) -> Embedding:
     """As `load_embedding`, for every model family: to look at, and to convert."""
-    contents = containers.read(path)
+    return meaning_of(containers.read(path))
+
+
+def meaning_of(contents: Contents) -> Embedding:
+    """The word in a file's contents; UserError where there is none, or not exactly one."""
     path, values = contents.path, contents.values
     if isinstance(values, Tensor):
         return _checked(path, f"<{path.stem}>", values, {}, "a bare tensor")

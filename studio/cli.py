@@ -21,6 +21,7 @@ from lab.config import Experiment, Section, explain, load_experiment
 from lab.errors import UserError
 from lab.run import Progress, Run
 from lab.wording import first_sentence, suggest
+from studio import embedding
 from studio.progress import Bars, spoken
 
 JOBS: dict[str, str] = {
@@ -75,6 +76,8 @@ def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> i
         if arguments.command == "explain":
             print(_explain(arguments.setting, jobs), end="")
             return 0
+        if arguments.command == "embedding":
+            return embedding.run(arguments)
         with _terminable():
             _run(arguments, argv, jobs)
         return 0
@@ -145,6 +148,7 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
             default="outputs",
             help="where results go (default: %(default)s)",
         )
+    embedding.add_parsers(commands, _Parser)
     about = _ABOUT["explain"]
     explaining = commands.add_parser(
         "explain", help=about, description=about[0].upper() + about[1:] + "."
@@ -157,7 +161,7 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
     )
     arguments, extra = parser.parse_known_args(argv)
     for word in extra:  # key=value that stands after an option
-        if word.startswith("-") or arguments.command == "explain":
+        if word.startswith("-") or arguments.command in ("explain", "embedding"):
             parser.error(f"{word} is not understood here")
         arguments.overrides.append(word)
     return arguments
