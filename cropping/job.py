@@ -1,137 +1,90 @@
-"""The job: a folder of pictures -> square crops with captions, crops.jsonl and a contact sheet."""
+"""The job: a folder of pictures -> crops with captions and masks, crops.jsonl and a report.
+
+`cropping/cutting.py` makes what comes of one picture; here the pictures are shared out, and what
+depends on all of them is decided and written: which are duplicates, the index, the report.
+"""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from cropping import records
+from cropping.captions import Captioner, caption_crops, load_captioner
 from cropping.config import Config
-from cropping.plan import plan
-from cropping.sheet import card, sheets
-from cropping.window import Window
-from lab.captions import Caption, crop_name, read_caption
+from cropping.cutting import RECORDS, VERSION, Record, Task, cut_source, load_settings
+from cropping.report import write_report
+from cropping.sources import Source, find_sources
 from lab.errors import UserError
-from lab.images import ImageError, find_images, read_image, save_png
-from lab.run import Progress, Run, file_hash, write_atomically, write_text
+from lab.images import ImageError, read_image
+from lab.run import Progress, Run, process_count, process_index, write_text
+from lab.workers import spread, worker_count
 
-VERSION = 1  # part of the key: raise it when the same input gives other crops
 INDEX = "crops.jsonl"
-RESULTS = ("images", INDEX, "contact-sheet*")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A picture to crop: its file, the sha256 of that file, and its caption."""
-
-    path: Path
-    sha256: str
-    caption: Caption
+# The index first: while it is there, what it names is there and whole.
+RESULTS = (INDEX, "images/metadata.jsonl", "report.html", "contact-sheet*")
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
     """Crop every picture of `config.source` into the run's folder.
 
-    The crops are numbered in the natural order of their sources, so that equal captions do not
-    collide. crops.jsonl is written after the images it names: while it is there, they are whole.
+    Under `accelerate launch` every process cuts its share, and the first one writes what is about
+    all of them. A second run cuts only the pictures whose file, caption, correction or settings are
+    not the same any more.
 
     Raises:
-        UserError: before anything is written, when there is nothing to crop, or, unless
-            `config.strict` is false, when any of the pictures cannot be read.
+        UserError: before anything is written, when there is nothing to crop, when corrections or
+            models are not in order, and, with `config.strict`, when any picture cannot be read.
     """
-    if not run.is_main:  # every process of `accelerate launch` would write the same files
-        return
-    sources = yield from _find_sources(config, run)
-    key = run.fingerprint({"version": VERSION, "config": config, "sources": _inputs(sources)})
+    sources = yield from find_sources(config, run)
+    tasks = [Task(source, config, run.folder) for source in sources]
+    dropping = [config.drop_duplicates, config.drop_blank]
+    key = run.fingerprint({"version": VERSION, "tasks": [t.key for t in tasks], "drop": dropping})
+    captioner = None
     if run.read_manifest().get("key") != key:  # else these very files have been read before
-        yield from _check_readable(sources, config.strict)
-    _forget_index_without_crops(run.folder)
+        yield from _check_readable(sources, config)
+        load_settings(config)
+        captioner = load_captioner(config.captions.automatic)
+    _wait()
+    if run.is_main:
+        _forget_index_without_crops(run.folder)
+    _wait()
     if run.is_complete(key, discard=RESULTS):
         return
-    run.manifest["dataset_hash"] = run.fingerprint(_inputs(sources))
-    records: list[dict] = []
-    cards: list[Image.Image] = []
-    for done, source in enumerate(sources, start=1):
-        try:
-            picture = read_image(source.path)
-        except ImageError as error:
-            if config.strict:
-                raise
-            run.note(f"left out: {error}")
-        else:
-            window = plan(picture, config.size, strategy=config.strategy, pad="never").windows[0]
-            crop = cut(picture, window, config.size)
-            name = f"images/{crop_name(len(records) + 1, source.caption.text)}"
-            save_png(crop, run.folder / f"{name}.png")
-            write_text(run.folder / f"{name}.txt", source.caption.text + "\n")
-            record = describe(source, picture.size, window, config) | {"file": f"{name}.png"}
-            records.append({"file": record.pop("file"), **record})
-            cards.append(card(picture, window.box, crop, source.caption.text, _detail(record)))
-        yield Progress("cropping", done, len(sources), source.path.name)
-    _finish(run, config, records, cards)
+    _wait()  # until the first process has put away what is out of date
+    run.manifest["dataset_hash"] = run.fingerprint(
+        [[s.name, s.sha256, s.caption.text] for s in sources]
+    )
+    made = yield from _cut(tasks[process_index() :: process_count()], config, captioner)
+    _wait()
+    if run.is_main:
+        if process_count() > 1:  # what the others made is read back
+            made = yield from _cut(tasks, config, None)
+        yield from _finish(run, config, made)
+    _wait()
 
 
-def cut(picture: Image.Image, window: Window, size: int) -> Image.Image:
-    """The window drawn at size x size, by one Lanczos resampling of exactly the window's pixels."""
-    return picture.resize((size, size), Image.Resampling.LANCZOS, box=window.box.corners)
+def _wait() -> None:
+    """Go on when every process has come to this point. One alone does without torch."""
+    if process_count() > 1:
+        from lab.processes import Processes
+
+        Processes("cpu").wait()
 
 
-def describe(source: Source, size: tuple[int, int], window: Window, config: Config) -> dict:
-    """A crop's line in crops.jsonl, but for its file. `scale` is in crop pixels per source pixel:
-    above 1 the picture was enlarged."""
-    return {
-        "caption": source.caption.text,
-        "caption_from": source.caption.origin,
-        "source": source.path.as_posix(),
-        "source_sha256": source.sha256,
-        "source_size": list(size),
-        "box": list(window.box.corners),
-        "scale": round(config.size / window.box.width, 4),
-        "strategy": config.strategy,
-        "reason": window.reason,
-        "lost_mass": window.lost_mass,
-    }
-
-
-def _find_sources(config: Config, run: Run) -> Iterator[Progress]:
-    """Every picture of the source folder with its hash and caption, in natural order."""
-    folder = Path(config.source)
-    paths = find_images(folder)
-    if run.folder.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"cropping.source: the results go into {folder} too, and would be cropped in their "
-            "turn; name the folder of the pictures themselves"
-        )
-    captions = config.captions.model_dump()
-    sources = []
-    for done, path in enumerate(paths, start=1):
-        sources.append(Source(path, _hash(path), read_caption(path, **captions)))
-        yield Progress("finding pictures", done, len(paths))
-    return sources
-
-
-def _hash(path: Path) -> str:
-    try:
-        return file_hash(path)
-    except OSError:  # reading it as a picture says what is wrong with it
-        return ""
-
-
-def _inputs(sources: list[Source]) -> list[list[str]]:
-    return [[source.path.as_posix(), source.sha256, source.caption.text] for source in sources]
-
-
-def _check_readable(sources: list[Source], strict: bool) -> Iterator[Progress]:
-    """Read every picture once, so that a bad one is known before anything is written."""
+def _check_readable(sources: Sequence[Source], config: Config) -> Iterator[Progress]:
+    """Make sure, before anything is written, that there is something to crop; if the job is strict,
+    that everything can be read."""
     errors = []
     for done, source in enumerate(sources, start=1):
         try:
             read_image(source.path)
         except ImageError as error:
             errors.append((source.path, str(error)))
+        else:
+            if not config.strict:
+                return
         yield Progress("checking pictures", done, len(sources))
-    if errors and (strict or len(errors) == len(sources)):
+    if errors and (config.strict or len(errors) == len(sources)):
         raise UserError(_unreadable(errors, can_leave_out=len(errors) < len(sources)))
 
 
@@ -153,29 +106,53 @@ def _forget_index_without_crops(folder: Path) -> None:
             index.unlink()
 
 
-def _detail(record: dict) -> str:
-    width, height = record["source_size"]
-    enlarged = f", enlarged {record['scale']:.2f} times" if record["scale"] > 1 else ""
-    return f"{width} x {height} px{enlarged}, {record['lost_mass']:.0%} of what matters cut off"
+def _cut(
+    tasks: Sequence[Task], config: Config, captioner: Captioner | None
+) -> Generator[Progress, None, list[Record]]:
+    """The records of all tasks, in their order, whichever process makes them."""
+    made: list[Record] = [{}] * len(tasks)
+    wanted = config.workers
+    if wanted == "auto" and config.detector and not config.detector.endswith(".onnx"):
+        wanted = 1
+    workers = worker_count(wanted, len(tasks), process_count())
+    for done, (index, record) in enumerate(spread(cut_source, tasks, workers), start=1):
+        made[index] = record
+        yield Progress("cropping", done, len(tasks), tasks[index].source.path.name)
+    if config.captions.automatic:
+        yield from caption_crops(tasks, made, captioner)
+    return made
 
 
-def _finish(run: Run, config: Config, records: list[dict], cards: list[Image.Image]) -> None:
-    pages = sheets(cards)
-    for number, page in enumerate(pages, start=1):
-        name = "contact-sheet.jpg" if number == 1 else f"contact-sheet-{number}.jpg"
-        write_atomically(run.folder / name, lambda path, page=page: page.save(path, quality=88))
-    others = f" (the first of {len(pages)} sheets)" if len(pages) > 1 else ""
-    run.show("contact-sheet.jpg", f"each source with its square, and the crop{others}")
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-    write_text(run.folder / INDEX, "".join(lines))
-    run.show(INDEX, f"{len(records)} crops with caption, source and rectangle")
-    if enlarged := [record["scale"] for record in records if record["scale"] > 1]:
-        run.note(
-            f"{len(enlarged)} of {len(records)} pictures are smaller than {config.size} px and "
-            f"were enlarged, up to {max(enlarged):.2f} times; cropping.size sets another size"
+def _finish(run: Run, config: Config, made: list[Record]) -> Iterator[Progress]:
+    """Write what is about all pictures; the index, which says that the rest is there, last."""
+    kept = records.without_what_is_dropped(made, config)
+    lines = [line for record in kept for line in records.lines_of(record)]
+    if not lines:
+        raise UserError(
+            f"{config.source}: no crop is left; "
+            "look at cropping.drop_blank, cropping.drop_duplicates and the corrections"
         )
-    if nameless := sum(not record["caption"] for record in records):
-        run.note(
-            f"{nameless} of {len(records)} crops have no caption; put it in the file name or in a "
-            ".txt beside the picture"
-        )
+    _tidy(run.folder, made, lines)
+    yield Progress("report", 0, 1)
+    write_report(run, config, kept, made)
+    yield Progress("report", 1, 1)
+    metadata = [json.dumps(records.metadata_of(line), ensure_ascii=False) + "\n" for line in lines]
+    write_text(run.folder / "images" / "metadata.jsonl", "".join(metadata))
+    index = [json.dumps(line, ensure_ascii=False) + "\n" for line in lines]
+    write_text(run.folder / INDEX, "".join(index))
+    run.show(INDEX, f"{len(lines)} crops with caption, source, rectangle and mask")
+    for note in records.notes_of(made, lines, config):
+        run.note(note)
+
+
+def _tidy(folder: Path, made: Sequence[Record], lines: Sequence[dict]) -> None:
+    """Remove what earlier runs made of pictures and settings that are no more."""
+    wanted = {f"{RECORDS}/{record['stem']}{end}" for record in made if "crops" in record
+              for end in (".json", ".jpg")}  # fmt: skip
+    for line in lines:
+        text = Path(line["file"]).with_suffix(".txt").as_posix()
+        wanted |= {line["file"], text, line["mask"]}
+    for part in ("images", RECORDS):
+        for path in (folder / part).glob("*"):
+            if path.is_file() and path.relative_to(folder).as_posix() not in wanted:
+                path.unlink()

@@ -35,7 +35,7 @@ def _with_box(source: Image.Image, box: Box) -> Image.Image:
     pale = Image.blend(ImageEnhance.Color(bright).enhance(0.3), Image.new("RGB", size, "#888"), 0.4)
     x0, y0, x1, y1 = (round(corner * scale) for corner in box.corners)
     inside = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
-    pale.paste(bright.crop(inside), inside[:2])
+    pale.paste(bright.crop(inside), inside[:2])  # a padded box leaves the picture
     right, bottom = min(inside[2], size[0]) - 1, min(inside[3], size[1]) - 1
     ImageDraw.Draw(pale).rectangle((x0, y0, max(right, x0), max(bottom, y0)), None, FRAME, 2)
     return pale

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,7 +20,15 @@ from lab.errors import UserError
 from lab.explain import explain, json_schema
 from lab.tree import Mistake, Tree
 
-__all__ = ["ConfigError", "Experiment", "Section", "explain", "json_schema", "load_experiment"]
+__all__ = [
+    "ConfigError",
+    "Experiment",
+    "Section",
+    "explain",
+    "json_schema",
+    "load_entries",
+    "load_experiment",
+]
 
 
 class ConfigError(UserError):
@@ -103,6 +111,31 @@ def load_experiment(
     return Experiment(path, name, sections, resolved, tuple(overrides))
 
 
+Entry = TypeVar("Entry", bound=Section)
+
+
+def load_entries(path: str | Path, model: type[Entry], known: Sequence[str]) -> dict[str, Entry]:
+    """Read a YAML file of the kind `name: settings`, where each of the names has the same model.
+
+    Raises:
+        ConfigError: with every mistake, one line each; a name that is not `known` is one.
+    """
+    path = Path(path)
+    tree = trees.parse(_read(path), str(path))
+    entries: dict[str, Entry] = {}
+    for name in tree.values:
+        if name not in known:
+            sentence = f"{name} is not there"
+            if close := wording.suggest(name, list(known)):
+                sentence += f"; did you mean {close}?"
+            tree.mistakes.append(Mistake(tree.place_of((name,), key=True), sentence))
+        elif (entry := _validate(tree, name, model)) is not None:
+            entries[name] = entry
+    if tree.mistakes:
+        raise ConfigError(tree.mistakes)
+    return entries
+
+
 def _read(path: Path) -> str:
     try:
         return trees.read_text(path)
@@ -157,7 +190,7 @@ def _problem_with_name(name: Any) -> str | None:
     return None
 
 
-def _validate(tree: Tree, section: str, model: type[Section]) -> Section | None:
+def _validate(tree: Tree, section: str, model: type[Entry]) -> Entry | None:
     """The section's model; None after noting its mistakes in the tree."""
     values = tree.values[section]
     if values is None:  # `cropping:` with nothing below it

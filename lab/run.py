@@ -90,7 +90,7 @@ class Run:
     def fingerprint(inputs: Any) -> str:
         """A hash of anything JSON-able (models and paths included), equal for equal values."""
         text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=_plain)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
     def is_complete(self, key: str, discard: Iterable[str] = ()) -> bool:
         """Whether this job is done already: then return at once. Otherwise the run begins.
@@ -151,6 +151,7 @@ class Run:
 
     def note(self, sentence: str) -> None:
         """A remark for the user, such as a measured figure: said at the end and in the manifest."""
+        sentence = sentence.encode(errors="replace").decode()  # names of files may be no Unicode
         if sentence not in self._notes:
             self._notes.append(sentence)
 
@@ -312,7 +313,7 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file (UTF-8, newlines as they are) atomically."""
 
     def write(temporary: Path) -> None:
-        temporary.write_bytes(text.encode())
+        temporary.write_bytes(text.encode(errors="replace"))
 
     write_atomically(path, write)
 

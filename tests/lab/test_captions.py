@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from lab.captions import crop_name, from_file_name, read_caption
+from lab.captions import from_file_name, read_caption
 from lab.errors import UserError
 
 
@@ -35,15 +35,41 @@ def test_numbers_stay_when_asked():
 
 
 @pytest.mark.parametrize(
-    "caption", ["a cat", "Katze im Schnee", "a cat: black/white?", "9 lives", "", "ねこ" * 90, "a."]
+    "stem, pattern, joiner, caption",
+    [
+        ("012-yellow_cat,on-a wall", "[a-z]+", " ", "yellow cat on a wall"),
+        ("07 Cat In Snow", "[A-Z][a-z]+", ", ", "Cat, In, Snow"),
+        ("07 cat (tag) dog (other)", r"\((\w+)\)", " ", "tag other"),
+        ("07 cat", "[0-9]+", " ", ""),
+    ],
 )
-def test_a_crop_is_named_so_that_its_name_is_its_caption_again(caption):
-    name = crop_name(7, caption)
-    assert name.startswith("0007")
-    assert len(name.encode()) <= 110
-    assert not set(name) & set('/\\:*?"<>|\0')
-    if caption in ("a cat", "Katze im Schnee", "9 lives", ""):
-        assert from_file_name(name) == caption
+def test_a_word_pattern_is_automatic1111s_filewords(stem, pattern, joiner, caption):
+    """modules/textual_inversion/dataset.py: strip the number, findall, join."""
+    assert from_file_name(stem, word_pattern=pattern, joiner=joiner) == caption
+
+
+@pytest.mark.parametrize(
+    "sidecar, text, origin",
+    [
+        ("copy", "in oil", "sidecar"),
+        ("prepend", "in oil a cat", "sidecar + file name"),
+        ("append", "a cat in oil", "file name + sidecar"),
+        ("ignore", "a cat", "file name"),
+    ],
+)
+def test_a_text_that_exists_has_four_uses(tmp_path, sidecar, text, origin):
+    (tmp_path / "07 a cat.txt").write_text("in oil\n")
+    caption = read_caption(tmp_path / "07 a cat.png", sidecar=sidecar, prefix=">")
+    assert (caption.text, caption.origin) == (f"> {text}", origin)
+    nothing = read_caption(tmp_path / "07 a dog.png", sidecar=sidecar)
+    assert (nothing.text, nothing.origin) == ("a dog", "file name")
+
+
+@pytest.mark.parametrize("sidecar", ["prepend", "append"])
+def test_a_text_beside_a_nameless_picture_stands_alone(tmp_path, sidecar):
+    (tmp_path / "0001.txt").write_text("in oil")
+    caption = read_caption(tmp_path / "0001.png", sidecar=sidecar)
+    assert (caption.text, caption.origin) == ("in oil", "sidecar")
 
 
 def test_the_text_beside_a_picture_comes_first(tmp_path):
@@ -51,7 +77,7 @@ def test_the_text_beside_a_picture_comes_first(tmp_path):
     (tmp_path / "07 a cat.txt").write_bytes("﻿12 monkeys\r\nin a  tree\n".encode())
     caption = read_caption(picture, prefix="a drawing of")
     assert (caption.text, caption.origin) == ("a drawing of 12 monkeys in a tree", "sidecar")
-    ignored = read_caption(picture, sidecar=False)
+    ignored = read_caption(picture, sidecar="ignore")
     assert (ignored.text, ignored.origin) == ("a cat", "file name")
 
 
