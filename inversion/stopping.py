@@ -43,7 +43,7 @@ def plateau(steps: np.ndarray, values: np.ndarray, settings: Stop) -> bool:
 def dvar(steps: np.ndarray, values: np.ndarray, settings: Stop) -> bool:
     """Whether Var(last `window`) < `tolerance` Var(all) (Voronov et al. 2023, arXiv:2302.04841,
     section 3.3; their window is a number of steps, ours a share of them)."""
-    recent = values[steps > steps[-1] * (1 - settings.window)]
+    recent = values[steps >= steps[-1] * (1 - settings.window)]
     return bool(np.var(values) > 0 and np.var(recent) < settings.tolerance * np.var(values))
 
 

@@ -22,6 +22,7 @@ from inversion.loss import loss_of, timestep_weights
 from inversion.objective import Objective
 from inversion.optimizing import FIRST_SCALE, LossScale, make_optimizer, result, showing
 from inversion.rates import learning_rate
+from inversion.speed import prepared
 from inversion.stopping import Ending, Measured, early_ending, is_enough, planned_ending
 from lab.errors import UserError
 from lab.memory import until_it_fits
@@ -125,6 +126,7 @@ def train(
         UserError: the rows get no gradient, or the loss or the gradient is not finite.
     """
     processes = processes or Processes(sd.device.type)
+    sd = prepared(sd, config.train)
     optimizer = make_optimizer(word.rows, config.train)
     objective = Objective(sd, material, config, processes)
     if state is None:
