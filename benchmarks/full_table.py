@@ -17,7 +17,8 @@ from torch import Tensor
 
 from diffusion.pseudo_word import register, tokens_of
 from diffusion.stable_diffusion import StableDiffusion
-from inversion.data import Latents, fill
+from inversion.latents import Latents
+from inversion.templates import fill
 
 WEIGHT_DECAY = 1e-2  # the example's default
 
@@ -38,7 +39,7 @@ def full_table_steps(
     word: str,
     rows: Tensor,
     learning_rate: float,
-    latents: Latents | None = None,
+    latents: Sequence[Latents] | None = None,
 ) -> Iterator[float]:
     """Train for ever, yielding each step's loss; changes the tokenizer and text encoder of `sd`.
 
@@ -83,7 +84,7 @@ def _loss(
     chosen: Tensor,
     written: str,
     scheduler: DDPMScheduler,
-    latents: Latents | None,
+    latents: Sequence[Latents] | None,
 ) -> Tensor:
     x_0 = _encoded(sd, pictures.pixels[chosen]) if latents is None else _kept(latents, chosen)
     eps = torch.randn_like(x_0)
@@ -114,7 +115,9 @@ def _encoded(sd: StableDiffusion, pixels: Tensor) -> Tensor:
     return latents.detach() * sd.vae.config["scaling_factor"]
 
 
-def _kept(latents: Latents, chosen: Tensor) -> Tensor:
+def _kept(latents: Sequence[Latents], chosen: Tensor) -> Tensor:
     mirrored = torch.randint(0, 2, (len(chosen),))
-    mean, std = latents.mean[chosen, mirrored], latents.std[chosen, mirrored]
+    pairs = list(zip(chosen.tolist(), mirrored.tolist(), strict=True))
+    mean = torch.stack([latents[index].mean[side] for index, side in pairs])
+    std = torch.stack([latents[index].std[side] for index, side in pairs])
     return mean + std * torch.randn_like(std)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from diffusion.prompts import cut_off, whole_ids
 from diffusion.pseudo_word import Word
 from diffusion.stable_diffusion import StableDiffusion
 from inversion.config import Config
 from inversion.data import Example, upright_size
 from inversion.initial import Words
+from inversion.latents import read_weights
 from inversion.shapes import choose_shapes
 from inversion.templates import fill
 from lab.errors import UserError
@@ -50,22 +53,16 @@ def note_of_shapes(
     ]
 
 
-def require_words(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> None:
-    """Refuse a prompt that says no learned word, without a model: before anything is written.
-
-    Raises:
-        UserError: naming the template and the picture.
-    """
-    tokens = [config.word, *(other.word for other in config.also)]
-    for template in templates:
-        for example in examples:
-            prompt = fill(template, config.word, example.caption)
-            if not any(token in prompt for token in tokens):
-                raise UserError(
-                    f"the template {template!r} lacks [name], the place of the word, and the "
-                    f"caption of {example.path} does not hold {' or '.join(tokens)} either: write "
-                    "[name] into the template, or the word into the caption"
-                )
+def weights_of(
+    sd: StableDiffusion,
+    config: Config,
+    examples: Sequence[Example],
+    shapes: Sequence[tuple[int, int]],
+) -> list[Tensor | None]:
+    """What the masks say each latent cell of each picture counts (`latents.read_weights`)."""
+    if not config.masks:
+        return [None] * len(examples)
+    return [read_weights(sd, *pair) for pair in zip(examples, shapes, strict=True)]
 
 
 def check_prompts(

@@ -118,6 +118,8 @@ class Previews(Section):
     """One column each; [name] stands for the word."""
     seed: int = 1
     """The first column's seed; the columns after it count on."""
+    negative_prompt: str = ""
+    """What the pictures are led away from; [name] stands for the word here too."""
     guidance_scale: float = 5.0
     """Classifier-free guidance, 1 = none."""
     steps: Positive = 25
@@ -139,6 +141,9 @@ class Evaluate(Section):
     """The same prompt without the word, drawn from the same noise for comparison."""
     seeds: Positive = 4
     """Pictures of each subject."""
+    negative_prompt: str = ""
+    """What the pictures are led away from; [name] stands for the word here too, and for nothing in
+    the pictures without the word."""
     guidance_scale: float = 5.0
     """Classifier-free guidance, 1 = none."""
     steps: Positive = 25
@@ -146,10 +151,11 @@ class Evaluate(Section):
     scheduler: str = "ddim"
     """The sampler; see `pseudoword explain cfg.scheduler`."""
 
-    @field_validator("template")
-    @classmethod
-    def _names_the_word(cls, template: str) -> str:
-        return _require_name(template)
+    @model_validator(mode="after")
+    def _names_the_word(self) -> "Evaluate":
+        if "[name]" not in self.negative_prompt:
+            _require_name(self.template)
+        return self
 
 
 class NewWord(Section):

@@ -61,16 +61,19 @@ def read_reference(folder: str, side: int) -> list[np.ndarray]:
 
 
 def _draw(
-    sd: StableDiffusion, settings: Evaluate, prompts: list[str], seeds: list[int], stage: str
+    sd: StableDiffusion, settings: Evaluate, prompts: list[str], seeds: list[int], word: str
 ) -> Generator[Progress, None, list[np.ndarray]]:
-    """Pictures of the prompts; progress is yielded, the pictures are returned."""
+    """Pictures of the prompts; progress is yielded, the pictures are returned. `word` stands for
+    [name] in the negative prompt; it may be empty."""
     drawn: list[np.ndarray] = []
+    stage = "drawing with the word" if word else "drawing without the word"
     yield Progress(stage, 0, len(prompts))
     pictures = sample(
         sd,
         prompts,
         seeds=seeds,
         guidance_scale=settings.guidance_scale,
+        negative_prompt=settings.negative_prompt.replace("[name]", word).strip(),
         steps=settings.steps,
         scheduler=settings.scheduler,
         batch_size=min(8, len(prompts)),
@@ -92,8 +95,8 @@ def evaluate(
     without = [settings.plain_template.replace("[filewords]", s) for s in subjects]
     named = settings.template.replace("[name]", word)
     with_word = [named.replace("[filewords]", s) for s in subjects]
-    plain = yield from _draw(sd, settings, without, seeds, "drawing without the word")
-    styled = yield from _draw(sd, settings, with_word, seeds, "drawing with the word")
+    plain = yield from _draw(sd, settings, without, seeds, "")
+    styled = yield from _draw(sd, settings, with_word, seeds, word)
     _save_comparison(reference, plain, styled, subjects, folder / "style.png")
     return compare(plain, styled, reference)
 

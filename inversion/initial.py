@@ -17,6 +17,7 @@ from diffusion.stable_diffusion import StableDiffusion
 from inversion.config import Config, NewWord
 from lab.device import generator_for
 from lab.errors import UserError
+from lab.run import file_hash
 
 LONG = 0.99  # quantile of the vocabulary's norms above which `clip` shortens
 
@@ -108,6 +109,18 @@ def _previous(sd: StableDiffusion, new: NewWord, count: int) -> Tensor:
             f"{count}: set num_vectors to {len(vectors)}, or begin with initial_words"
         )
     return vectors.to(sd.device)
+
+
+def embeddings_used(config: Config) -> list[str]:
+    """Hashes of the embedding files that words go on from: what the result depends on.
+
+    Raises:
+        UserError: one of them is missing or damaged.
+    """
+    paths = [new.initial_embedding for new in (config, *config.also) if new.initial_embedding]
+    for path in paths:
+        load_embedding(path)
+    return [file_hash(path) for path in paths]
 
 
 def _table(sd: StableDiffusion) -> Tensor:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from diffusion.formats import save_embedding
 from diffusion.pseudo_word import PseudoWord, training_rows
@@ -16,7 +17,7 @@ from inversion.batches import Material
 from inversion.config import Config, variants
 from inversion.curves import save_curves
 from inversion.data import Example
-from inversion.initial import Words, file_name, other_tokens, prepare_words
+from inversion.initial import Words, embeddings_used, file_name, other_tokens, prepare_words
 from inversion.latents import FOLDER, encode_pictures
 from inversion.learning import learn
 from inversion.neighbours import describe
@@ -39,27 +40,25 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     style.json. Where num_vectors is a list, a word for each count, its details in words/WORD/.
 
     Raises:
-        UserError: no pictures, no model, a prompt without a word, before anything is written; a
-            taken word, a dtype or attention that cannot run here, which the manifest then says.
+        UserError: no pictures, no model, prompts without the word, a word, width, dtype or
+            attention that does not fit: all of it before anything is written.
     """
     examples = data.find_examples(config, run.sibling("cropping"))
     templates = read_templates(config)
-    checks.require_words(config, examples, templates)
-    dtype = pick_training_dtype(config)
     key = run.fingerprint(_inputs(config, examples, templates))
+    # what began with the same key was found right then: to see that it is done needs no model
+    begun = run.read_manifest().get("key") == key
+    opened = None if begun else _open(config, examples, templates)
     if run.is_complete(key, discard=MADE):
         return
-    sd = load(config.model, config.device, dtype, config.attention)
+    sd, prepared, shapes, weights, notes = opened or _open(config, examples, templates)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"seed": config.seed, "pictures": len(examples)}
-    wanted = variants(config)
-    prepared = [_prepare(variant, run, sd, examples, templates) for variant in wanted]
-    shapes = checks.shapes_of(sd, config, examples)
-    for note in checks.note_of_shapes(examples, shapes, config.buckets):
+    for note in notes:
         run.note(note)
     cache = run.folder.parent.parent / FOLDER
-    latents = yield from encode_pictures(sd, examples, shapes, cache, config.masks)
-    for variant, words in zip(wanted, prepared, strict=True):
+    latents = yield from encode_pictures(sd, examples, shapes, weights, cache)
+    for variant, words in zip(variants(config), prepared, strict=True):
         folder = report.folder_of(run.folder, config, variant)
         if not (run.continues and (folder / LEARNED).exists()):
             others = other_tokens(config)
@@ -72,6 +71,31 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         run.show(run.folder / REPORT, "how the word was learned, on one page")
 
 
+class Opened(NamedTuple):
+    """The model, and what was found to be right before anything is written."""
+
+    sd: StableDiffusion
+    words: list[Words]
+    """For each variant of the configuration."""
+    shapes: list[tuple[int, int]]
+    weights: list[Tensor | None]
+    notes: list[str]
+
+
+def _open(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> Opened:
+    """Load the model and look at everything that can be wrong with words, prompts and masks."""
+    sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
+    notes: list[str] = []
+    words = []
+    for variant in variants(config):
+        words.append(prepare_words(sd, variant))
+        notes += checks.check_prompts(sd, words[-1], variant, examples, templates)
+    shapes = checks.shapes_of(sd, config, examples)
+    weights = checks.weights_of(sd, config, examples, shapes)
+    notes += checks.note_of_shapes(examples, shapes, config.buckets)
+    return Opened(sd, words, shapes, weights, notes)
+
+
 def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> dict:
     inputs = {
         "version": VERSION,
@@ -79,6 +103,7 @@ def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str
         "model": fingerprint(locate(config.model)),
         "examples": data.fingerprint(examples),
         "templates": templates,
+        "initial_embeddings": embeddings_used(config),
     }
     if config.evaluate is not None:
         pictures = find_images(config.evaluate.pictures)
@@ -103,13 +128,6 @@ def pick_training_dtype(config: Config) -> str:
             "compute in fp32, slowly; use fp16 or fp32"
         )
     return config.dtype
-
-
-def _prepare(config: Config, run: Run, sd, examples, templates) -> Words:
-    words = prepare_words(sd, config)
-    for note in checks.check_prompts(sd, words, config, examples, templates):
-        run.note(note)
-    return words
 
 
 def _one(

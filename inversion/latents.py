@@ -23,11 +23,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffusion.stable_diffusion import StableDiffusion, encode
-from inversion.data import Example
+from inversion.data import Example, upright_size
 from inversion.shapes import box_for
 from lab.errors import UserError
 from lab.images import read_image
-from lab.masks import read_mask
+from lab.masks import mask_of, read_mask
 from lab.processes import Processes
 from lab.run import Progress, file_hash, write_atomically
 
@@ -53,23 +53,21 @@ def encode_pictures(
     sd: StableDiffusion,
     examples: Sequence[Example],
     shapes: Sequence[tuple[int, int]],
+    weights: Sequence[Tensor | None] | None = None,
     cache: Path | None = None,
-    masks: bool = True,
     processes: Processes | None = None,
 ) -> Generator[Progress, None, list[Latents]]:
     """The latents of every example, on the model's device, fitted to its shape (width, height).
 
+    weights: what `read_weights` found for each; None: all cells of all pictures count the same.
     cache: the folder of encodings that were made before and are kept for later; None: neither. With
     several processes each encodes its share, and reads the others' from there.
 
     Raises:
-        UserError: a picture cannot be read, or its mask leaves nothing to learn from.
+        UserError: a picture cannot be read.
     """
     processes = processes or Processes(sd.device.type)
-    weights = [
-        read_weights(sd, example, shape) if masks else None
-        for example, shape in zip(examples, shapes, strict=True)
-    ]
+    weights = weights or [None] * len(examples)
     pictures = list(zip(examples, shapes, strict=True))
     sign = _signature(sd) if cache else {}
     if cache:
@@ -101,8 +99,13 @@ def read_weights(sd: StableDiffusion, example: Example, shape: tuple[int, int]) 
 
     A cell counts as much as the mask's mean over its area; where that is nothing, the picture may
     hold anything.
+
+    Raises:
+        UserError: the mask cannot be read, or leaves nothing to learn from.
     """
-    size = read_image(example.path).size if example.size is None else example.size
+    if not (example.mask or mask_of(example.path) or _has_alpha(example.path)):
+        return None
+    size = example.size or upright_size(example.path)
     mask = read_mask(example.path, size, example.mask)
     if mask is None:
         return None
@@ -119,6 +122,15 @@ def read_weights(sd: StableDiffusion, example: Example, shape: tuple[int, int]) 
         return None
     weights = weights / weights.mean()
     return torch.stack([weights, weights.flip(-1)])[:, None].to(sd.device)
+
+
+def _has_alpha(path: Path) -> bool:
+    """Whether a picture's header promises transparency: most need not be read to know."""
+    try:
+        with Image.open(path) as image:
+            return image.has_transparency_data
+    except Exception:  # whatever is odd about it is said by those who read it
+        return True
 
 
 def _latents_of(

@@ -22,6 +22,7 @@ def draw_row(sd: StableDiffusion, settings: Previews, word: str) -> list[np.ndar
             prompts,
             seeds=[settings.seed + k for k in range(len(prompts))],
             guidance_scale=settings.guidance_scale,
+            negative_prompt=settings.negative_prompt.replace("[name]", word),
             steps=settings.steps,
             scheduler=settings.scheduler,
             batch_size=len(prompts),

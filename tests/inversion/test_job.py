@@ -3,13 +3,18 @@
 import json
 
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 from pydantic import ValidationError
 
-from diffusion.formats import load_embedding
+from diffusion.formats import load_embedding, save_embedding
+from diffusion.prompts import encode_prompts
+from diffusion.pseudo_word import add_word
+from diffusion.stable_diffusion import load
 from inversion import job
 from inversion.config import Config, Evaluate, Previews, Train
+from inversion.initial import vocabulary_norms
 from lab.errors import UserError
 from lab.run import Run
 
@@ -85,10 +90,18 @@ def test_what_cannot_be_learned_from_is_said_before_anything_is_written(
     template.write_text("a [name]\n\nno word here\n")
     empty = tmp_path / "empty"
     empty.mkdir()
+    narrow, three = tmp_path / "narrow.safetensors", tmp_path / "three.safetensors"
+    save_embedding(narrow, "<x>", torch.ones(2, 5))
+    save_embedding(three, "<x>", torch.ones(3, 32))
     bad = {
         r"no crops to learn from": {"data": ""},
         r"empty has no pictures": {"data": str(empty)},
-        r"no word here.* lacks \[name\]": {"templates": str(template)},
+        r"'no word here' .* does not hold <w>": {"templates": str(template)},
+        r"hold <w> or <v>": {"templates": str(template), "also": ({"word": "<v>"},)},
+        r"no caption or template holds <v>": {"also": ({"word": "<v>"},)},
+        r"cuts <w>, a word of 70 vectors": {"num_vectors": 70},
+        r"narrow\.safetensors has vectors of width 5": {"initial_embedding": str(narrow)},
+        r"three\.safetensors has 3 vectors": {"initial_embedding": str(three)},
         r"no such template file": {"templates": "none.txt"},
         r"nowhere": {"model": "nowhere/model"},
         r"missing does not exist": {
@@ -98,7 +111,42 @@ def test_what_cannot_be_learned_from_is_said_before_anything_is_written(
     for sentence, change in bad.items():
         with pytest.raises(UserError, match=sentence):
             do(configured(tiny_sd_folder, pictures, **change), tmp_path / "out")
-        assert not (tmp_path / "out" / "test").exists(), sentence
+        assert not (tmp_path / "out").exists(), sentence
+    Image.new("L", (40, 40)).save(pictures / "02 a thing.mask.png")
+    with pytest.raises(UserError, match=r"02 a thing\.png is masked all over"):
+        do(configured(tiny_sd_folder, pictures), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_style_and_an_object_are_learned_at_once_and_saved_apart(
+    tiny_sd_folder, pictures, tmp_path
+):
+    previous = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
+    save_embedding(tmp_path / "previous.safetensors", "<x>", previous)
+    config = configured(
+        tiny_sd_folder,
+        pictures,
+        word="cat",
+        overwrite=True,
+        initial_embedding=str(tmp_path / "previous.safetensors"),
+        also=({"word": "<v>", "num_vectors": 3, "initial_words": "b"},),
+        templates=("[name] and <v>, [filewords]",),
+        norm="project",
+        previews=Previews(every=3, prompts=("a [name] of <v>",), steps=2, negative_prompt="<v>"),
+        evaluate=None,
+    )
+    folder = do(config, tmp_path / "out").folder
+    cat, other = (load_embedding(folder / f"{name}.safetensors") for name in ("cat", "v"))
+    assert (cat.token, other.token) == ("cat", "<v>")
+    assert (len(cat.vectors), len(other.vectors)) == (2, 3)
+    sd = load(str(tiny_sd_folder), device="cpu")
+    mean = vocabulary_norms(sd).mean
+    for word in (cat, other):  # the best rows may be those of the start
+        add_word(sd, word.token, word.vectors)
+    encode_prompts(sd, ["a cat of <v>"])
+    lines = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    norms = [line["norm"] for line in lines if "norm" in line]
+    assert norms == pytest.approx([mean] * len(norms), rel=1e-5) and norms
 
 
 def test_mistakes_in_the_section_are_refused():

@@ -9,9 +9,10 @@ from PIL import Image
 
 from diffusion.stable_diffusion import encode, load
 from inversion import latents
+from inversion.checks import weights_of
+from inversion.config import Config
 from inversion.data import Example
 from inversion.latents import encode_pictures
-from lab.errors import UserError
 from lab.processes import Processes
 
 
@@ -66,9 +67,9 @@ def same(ours, theirs):
 
 def test_what_is_kept_is_what_encoding_anew_gives(sd, examples, kept, passes):
     anew = encoded(sd, examples, SHAPES)
-    first = encoded(sd, examples, SHAPES, kept)
+    first = encoded(sd, examples, SHAPES, cache=kept)
     assert len(passes) == 6
-    again = encoded(sd, examples, SHAPES, kept)
+    again = encoded(sd, examples, SHAPES, cache=kept)
     assert len(passes) == 6
     assert same(anew, first) and same(anew, again)
     assert [tuple(one.mean.shape) for one in again] == [(2, 4, 8, 8), (2, 4, 6, 10), (2, 4, 8, 8)]
@@ -105,20 +106,20 @@ def spoil(kind, path):
 
 @pytest.mark.parametrize("kind", ["truncated", "one bit", "empty", "another shape's"])
 def test_a_damaged_file_is_made_anew(sd, examples, kept, passes, kind):
-    anew = encoded(sd, examples, SHAPES, kept)
+    anew = encoded(sd, examples, SHAPES, cache=kept)
     before = {path: path.read_bytes() for path in kept.glob("*.safetensors")}
     assert len(before) == 3
     for path in before:
         spoil(kind, path)
         passes.clear()
-        assert same(encoded(sd, examples, SHAPES, kept), anew)
+        assert same(encoded(sd, examples, SHAPES, cache=kept), anew)
         assert len(passes) == 1
     assert {path: path.read_bytes() for path in kept.glob("*.safetensors")} == before
 
 
 def test_another_picture_size_model_or_dtype_is_another_file(sd, examples, kept, passes):
     one = examples[:1]
-    encoded(sd, one, [(32, 32)], kept)
+    encoded(sd, one, [(32, 32)], cache=kept)
     for count, (model, shape) in enumerate(
         [
             (dataclasses.replace(sd, dtype=torch.bfloat16), (32, 32)),
@@ -127,22 +128,22 @@ def test_another_picture_size_model_or_dtype_is_another_file(sd, examples, kept,
         2,
     ):
         model.vae.to(model.dtype)
-        encoded(model, one, [shape], kept)
+        encoded(model, one, [shape], cache=kept)
         sd.vae.float()
         assert len(list(kept.iterdir())) == count
     with torch.no_grad():
         next(sd.vae.encoder.parameters()).mul_(1.01)
-    encoded(sd, one, [(32, 32)], kept)
+    encoded(sd, one, [(32, 32)], cache=kept)
     Image.new("RGB", (40, 32)).save(one[0].path)
-    encoded(sd, one, [(32, 32)], kept)
+    encoded(sd, one, [(32, 32)], cache=kept)
     assert len(passes) == len(list(kept.iterdir())) == 5
 
 
 def test_a_copy_of_a_picture_elsewhere_is_the_same_picture(sd, examples, kept, tmp_path, passes):
-    encoded(sd, examples[:1], SHAPES[:1], kept)
+    encoded(sd, examples[:1], SHAPES[:1], cache=kept)
     copy = tmp_path / "another name.png"
     copy.write_bytes(examples[0].path.read_bytes())
-    encoded(sd, [Example(copy, "x")], SHAPES[:1], kept)
+    encoded(sd, [Example(copy, "x")], SHAPES[:1], cache=kept)
     assert len(passes) == 1
     (file,) = kept.iterdir()
     assert str(tmp_path).encode() not in file.read_bytes()
@@ -158,23 +159,21 @@ def test_processes_share_the_work_and_have_the_same_in_the_end(sd, examples, kep
             self.index, self.count = 1, 2
 
         def wait(self):
-            encoded(sd, examples[::2], SHAPES[::2], kept)
+            encoded(sd, examples[::2], SHAPES[::2], cache=kept)
 
     anew = encoded(sd, examples, SHAPES)
     passes.clear()
-    assert same(encoded(sd, examples, SHAPES, kept, processes=Second()), anew)
+    assert same(encoded(sd, examples, SHAPES, cache=kept, processes=Second()), anew)
     assert len(passes) == 3
 
 
-def test_masks_are_read_before_anything_is_encoded(sd, examples, passes):
+def test_what_a_mask_weighs_comes_with_the_latents(sd, examples):
     mask = examples[2].path.with_name(f"{examples[2].path.stem}.mask.png")
-    Image.new("L", (40, 32)).save(mask)
-    with pytest.raises(UserError, match="masked all over"):
-        encoded(sd, examples, SHAPES)
-    assert not passes
-    assert encoded(sd, examples, SHAPES, masks=False)[2].weights is None
     half = Image.new("L", (40, 32))
     half.paste(255, (0, 0, 20, 32))
     half.save(mask)
-    weights = encoded(sd, examples, SHAPES)[2].weights
-    assert weights is not None and weights[0, 0, 0].tolist() == [2.0] * 4 + [0.0] * 4
+    weights = weights_of(sd, Config(), examples, SHAPES)
+    found = encoded(sd, examples, SHAPES, weights)
+    assert found[0].weights is found[1].weights is None
+    assert found[2].weights[0, 0, 0].tolist() == [2.0] * 4 + [0.0] * 4
+    assert weights_of(sd, Config(masks=False), examples, SHAPES) == [None] * 3
