@@ -23,7 +23,8 @@ class Config(Section):
     words: tuple[str, ...] = ()
     """Further embedding files (any program's), beside what `inversion` learned."""
     negative_prompt: str = ""
-    """The prompt that the guidance leads away from; empty: no prompt."""
+    """The prompt that the guidance leads away from; empty: no prompt. [name] stands for each word
+    here too, and for nothing in the row without a word."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3, 4)
     """One column each. A seed fixes the noise that a picture starts from, the same for every word,
     prompt and scale: what differs along a column is what the words differ in."""
@@ -51,10 +52,10 @@ class Config(Section):
     attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
     """Implementation of attention; auto is PyTorch's own (sdpa)."""
 
-    @field_validator("prompts", "plain_prompts")
+    @field_validator("prompts", "plain_prompts", "negative_prompt")
     @classmethod
-    def _prompts_are_whole(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
-        for prompt in prompts:
+    def _prompts_are_whole(cls, prompts: tuple[str, ...] | str) -> tuple[str, ...] | str:
+        for prompt in [prompts] if isinstance(prompts, str) else prompts:
             if "[filewords]" in prompt:
                 raise ValueError("should be prompts: write what to draw in [filewords]'s place")
         return prompts

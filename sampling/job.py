@@ -45,7 +45,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     words = find_words(run.sibling("inversion"), config.words)
     rows = [row for number in range(len(config.prompts)) for row in rows_of(config, number, words)]
     used = {word.token: word for row in rows for word in row.words}
-    _require_all_words(config, [row.prompt for row in rows], words)
+    texts = [text for row in rows for text in (row.prompt, row.negative_prompt)]
+    _require_all_words(config, texts, words)
     settings = _what_decides_the_pixels(config)
     hashes = {token: word.sha256 for token, word in used.items()}
     key = run.fingerprint({"settings": settings, "config": config, "words": hashes})
@@ -62,7 +63,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         add_word(sd, word.token, word.embedding.vectors)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"dtype": str(sd.dtype), "seeds": list(config.seeds), "words": hashes}
-    note_cut_prompts(run, sd, [*(row.prompt for row in rows), config.negative_prompt])
+    note_cut_prompts(run, sd, texts)
     yield Progress("loading the model", 1, 1)
     batch_size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
     sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
@@ -72,10 +73,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     processes.wait()
 
 
-def _require_all_words(
-    config: Config, prompts: Sequence[str], words: Mapping[str, WordFile]
-) -> None:
-    texts = [*prompts, config.negative_prompt]
+def _require_all_words(config: Config, texts: Sequence[str], words: Mapping[str, WordFile]) -> None:
     if any("<" in _without(text, words) for text in texts):  # the model may have words of its own
         sd = load(config.model, "cpu")
         for text in texts:
@@ -96,7 +94,7 @@ def _something_is_gone(run: Run) -> bool:
 
 def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
     device = pick_device(config.device)
-    drawn = {"negative_prompt", "steps", "scheduler", "width", "height"}
+    drawn = {"steps", "scheduler", "width", "height"}
     return {
         **config.model_dump(mode="json", include=drawn),
         "version": VERSION,
@@ -165,7 +163,7 @@ def _draw_chunk(
         [picture.row.prompt for picture in filled],
         seeds=[picture.seed for picture in filled],
         guidance_scale=[picture.scale for picture in filled],
-        negative_prompt=config.negative_prompt,
+        negative_prompt=padding.row.negative_prompt,
         steps=config.steps,
         scheduler=config.scheduler,
         batch_size=len(filled),
@@ -177,7 +175,7 @@ def _draw_chunk(
             continue
         about = parameters(
             picture.row.prompt,
-            config.negative_prompt,
+            picture.row.negative_prompt,
             picture.row.words,
             steps=config.steps,
             scheduler=config.scheduler,

@@ -7,6 +7,7 @@ one of other settings.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Row:
 
     label: str
     prompt: str
+    negative_prompt: str
     words: tuple[WordFile, ...]
 
 
@@ -62,18 +64,19 @@ def rows_of(config: Config, number: int, words: Mapping[str, WordFile]) -> tuple
     Raises:
         UserError: there is no word for [name].
     """
-    prompt = config.prompts[number]
+    prompt, negative = config.prompts[number], config.negative_prompt
 
-    def row(label: str, text: str) -> Row:
-        used = f"{text}\n{config.negative_prompt}"
-        return Row(label, text, tuple(word for word in words.values() if word.token in used))
+    def row(label: str, text: str, name: str) -> Row:
+        text, away = text.replace(NAME, name), negative.replace(NAME, name).strip()
+        used = tuple(word for word in words.values() if word.token in f"{text}\n{away}")
+        return Row(label, text, away, used)
 
     rows: list[Row] = []
     if config.plain_prompts:
         plain = config.plain_prompts[number]
-        rows.append(row(f"{PLAIN}: {plain}", plain))
-    if NAME not in prompt:
-        return (*rows, row("as written" if rows else "", prompt))
+        rows.append(row(f"{PLAIN}: {plain}", plain, ""))
+    if NAME not in prompt + negative:
+        return (*rows, row("as written" if rows else "", prompt, ""))
     if not words:
         raise UserError(
             f"there is no word for {NAME} in the prompt {prompt!r}: run this experiment's "
@@ -81,7 +84,7 @@ def rows_of(config: Config, number: int, words: Mapping[str, WordFile]) -> tuple
         )
     for word in words.values():
         vectors = f"{word.count} vector{'s' if word.count > 1 else ''}"
-        rows.append(row(f"{word.token} {vectors}", prompt.replace(NAME, word.token)))
+        rows.append(row(f"{word.token} {vectors}", prompt, word.token))
     return tuple(rows)
 
 
@@ -116,6 +119,7 @@ def _picture(
         **settings,
         "words": {word.token: word.sha256 for word in row.words},
         "prompt": row.prompt,
+        "negative_prompt": row.negative_prompt,
         "guidance_scale": scale,
     }
     # Seeds that follow each other fill a batch, and rows begin at different places of it. A CPU may
@@ -164,12 +168,12 @@ def batch_size_for(latents: tuple[int, int, int], device: str, chosen: int | str
 
 
 def chunks_of(pictures: Sequence[Picture], batch_size: int) -> list[list[Picture | None]]:
-    """Batches of exactly `batch_size`, each picture once and at its place; None is padding."""
-    places: list[list[Picture]] = [[] for _ in range(batch_size)]
+    """Batches of exactly `batch_size` and one negative prompt, each picture once and at its place;
+    None is padding."""
+    groups: dict[str, list[list[Picture]]] = {}
     for picture in pictures:
+        places = groups.setdefault(picture.row.negative_prompt, [[] for _ in range(batch_size)])
         places[picture.place].append(picture)
-    longest = max(map(len, places), default=0)
     return [
-        [place[index] if index < len(place) else None for place in places]
-        for index in range(longest)
+        list(chunk) for places in groups.values() for chunk in zip_longest(*places, fillvalue=None)
     ]

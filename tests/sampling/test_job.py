@@ -227,3 +227,23 @@ def test_two_files_with_one_word_are_refused(tmp_path, configured, words):
 def test_a_prompt_without_the_name_is_drawn_once(tmp_path, configured):
     folder, _ = sampled(tmp_path, configured(prompts=["a cat by <few>", "a dog"], seeds=[1]))
     assert [line["words"] for line in listed(folder)] == [{"<few>": 1}, {}]
+
+
+def test_a_word_may_be_led_away_from(tmp_path, configured, words):
+    """[name] in the negative prompt: a row for each word, and nothing in the row without."""
+    folder, _ = sampled(
+        tmp_path, configured(prompts=["a cat"], plain_prompts=["a cat"], negative_prompt="[name]")
+    )
+    lines = listed(folder)
+    assert [list(line["words"]) for line in lines[::3]] == [[], ["<few>"], ["<many>"]]
+    sd = load(str(configured().model), "cpu")
+    for path in words:
+        word = load_embedding(path)
+        add_word(sd, word.token, word.vectors)
+    for line in lines:
+        away = next(iter(line["words"]), "")
+        (alone,) = sample(
+            sd, ["a cat"], seeds=[line["seed"]], guidance_scale=2, negative_prompt=away, steps=2,
+            batch_size=4,
+        )  # fmt: skip
+        assert np.array_equal(alone, pixels(folder / line["file"]))
