@@ -1,100 +1,53 @@
 """Laws of the training loop: a step is fixed by its number, and nothing but the rows is learned."""
 
-import copy
-
 import pytest
 import torch
 
 from diffusion.pseudo_word import register, training_rows
 from diffusion.schedule import alpha_bars
-from diffusion.stable_diffusion import load
 from inversion import batches, training
 from inversion.batches import Material, make_batch
-from inversion.config import Config, Objective, Stop, Train
-from inversion.data import Example
-from inversion.initial import initial_rows, vocabulary_norms
+from inversion.config import Train
 from inversion.latents import Latents
 from inversion.loss import loss_of
 from inversion.rates import learning_rate
-from inversion.training import TrainStep, train
-from lab.device import noise
+from inversion.training import TrainStep
 from lab.errors import UserError
 from lab.processes import Processes
 
 WORD = "<w>"
 
 
-@pytest.fixture
-def sd(tiny_sd_folder):
-    return load(str(tiny_sd_folder), device="cpu", attention="plain")
-
-
-@pytest.fixture
-def material(sd, tmp_path):
-    shape = sd.latent_shape()
-    means = [noise((2, *shape), 7, k) for k in range(5)]
-    examples = [Example(tmp_path / f"{k}.png", f"thing {k}") for k in range(5)]
-    latents = [Latents(mean, torch.full_like(mean, 0.1)) for mean in means]
-    return Material(examples, latents, ("a [filewords] by [name]", "[name]: [filewords]"), WORD)
-
-
-def configured(train, objective=None, stop=None, seed=3):
-    """A configuration whose objective is measured once every two steps, and which never stops."""
-    objective = objective or Objective(pictures=2, every=2)
-    return Config(train=train, objective=objective, stop=stop or Stop(rule="never"), seed=seed)
-
-
-def learn(sd, material, settings, state=None, stop=None):
-    """The steps of a training, the rows at its end, and the State after step `stop`, as a file
-    would hold it."""
-    config = settings if isinstance(settings, Config) else configured(settings)
-    if WORD not in sd.words:
-        register(sd, WORD, 2)
-    steps = []
-    ids, rows = sd.words[WORD].token_ids, first_rows(sd, config.seed)
-    norms = vocabulary_norms(sd)
-    with training_rows(sd.text_encoder, ids, rows) as word:
-        for step, now in train(sd, word, material, config, norms, state):
-            steps.append(step)
-            if step.step == stop:
-                return steps, word.rows.detach().clone(), copy.deepcopy(now)
-        return steps, word.rows.detach().clone(), now
-
-
-def first_rows(sd, seed):
-    return initial_rows(sd, Config(), 2, seed)
-
-
 def losses(steps):
     return [step.loss for step in steps if isinstance(step, TrainStep)]
 
 
-def test_a_resumed_run_ends_with_the_same_bits(sd, material):
+def test_a_resumed_run_ends_with_the_same_bits(material, learn):
     settings = Train(steps=6, batch_size=3)
-    _, whole, _ = learn(sd, material, settings)
-    _, _, state = learn(sd, material, settings, stop=4)
-    steps, resumed, _ = learn(sd, material, settings, state=state)
+    _, whole, _ = learn(material, settings)
+    _, _, state = learn(material, settings, stop=4)
+    steps, resumed, _ = learn(material, settings, state=state)
     assert len(steps) == 2
     assert torch.equal(resumed, whole)
 
 
-def test_only_the_rows_are_learned(sd, material):
+def test_only_the_rows_are_learned(sd, material, learn, first_rows):
     frozen = {
         f"{name}.{key}": value.clone()
         for name in ("text_encoder", "unet", "vae")
         for key, value in getattr(sd, name).state_dict().items()
     }
-    _, rows, _ = learn(sd, material, Train(steps=3, batch_size=2))
-    assert not torch.equal(rows, first_rows(sd, 3))
+    _, rows, _ = learn(material, Train(steps=3, batch_size=2))
+    assert not torch.equal(rows, first_rows(3))
     for name in ("text_encoder", "unet", "vae"):
         for key, value in getattr(sd, name).state_dict().items():
             assert torch.equal(value, frozen[f"{name}.{key}"]), f"{name}.{key}"
 
 
-def test_accumulation_changes_nothing_but_rounding(sd, material):
-    one, whole, _ = learn(sd, material, Train(steps=3, batch_size=4, weight_decay=0.1))
+def test_accumulation_changes_nothing_but_rounding(material, learn):
+    one, whole, _ = learn(material, Train(steps=3, batch_size=4, weight_decay=0.1))
     four, parts, _ = learn(
-        sd, material, Train(steps=3, batch_size=4, gradient_accumulation=4, weight_decay=0.1)
+        material, Train(steps=3, batch_size=4, gradient_accumulation=4, weight_decay=0.1)
     )
     torch.testing.assert_close(losses(one), losses(four), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(whole, parts, rtol=1e-3, atol=1e-4)
@@ -108,12 +61,12 @@ class Share(Processes):
         self.index, self.count = index, count
 
 
-def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material):
+def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material, configured, first_rows):
     ids = register(sd, WORD, 2).token_ids
     config = configured(Train(batch_size=5))
 
     def gradient(index, count):
-        with training_rows(sd.text_encoder, ids, first_rows(sd, 0)) as word:
+        with training_rows(sd.text_encoder, ids, first_rows(0)) as word:
             share = Share(index, count)
             loss, _ = training.step_gradient(sd, word, material, config, 0, share)
             assert word.rows.grad is not None
@@ -150,20 +103,20 @@ def test_the_noise_of_two_steps_or_pictures_is_never_the_same(sd, material):
     assert len({float(eps.sum()) for eps in noises}) == 8
 
 
-def test_training_stops_with_a_sentence_when_the_word_gets_no_gradient(sd, material):
+def test_training_stops_with_a_sentence_when_the_word_gets_no_gradient(material, learn):
     lost = Material(material.examples, material.latents, ("a [filewords]",), WORD)
     with pytest.raises(UserError, match="no gradient"):
-        learn(sd, lost, Train(steps=2, batch_size=2))
+        learn(lost, Train(steps=2, batch_size=2))
 
 
-def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(sd, material):
+def test_training_stops_with_a_sentence_when_the_loss_is_not_finite(material, learn):
     broken = [Latents(one.mean * torch.nan, one.std) for one in material.latents]
     bad = Material(material.examples, broken, material.templates, WORD)
     with pytest.raises(UserError, match="learning_rate"):
-        learn(sd, bad, Train(steps=2, batch_size=2))
+        learn(bad, Train(steps=2, batch_size=2))
 
 
-def test_v_prediction_learns_the_velocity(sd, material):
+def test_v_prediction_learns_the_velocity(sd, material, first_rows):
     ids = register(sd, WORD, 2).token_ids
     batch = make_batch(sd, material, Train(batch_size=2), 0, 0, range(2))
     alpha_bar = alpha_bars(sd.scheduler_config)
@@ -178,7 +131,7 @@ def test_v_prediction_learns_the_velocity(sd, material):
 
     sd.unet = Perfect()
     sd.scheduler_config = sd.scheduler_config | {"prediction_type": "v_prediction"}
-    with training_rows(sd.text_encoder, ids, first_rows(sd, 0)), torch.no_grad():
+    with training_rows(sd.text_encoder, ids, first_rows(0)), torch.no_grad():
         assert loss_of(sd, batch).item() == pytest.approx(0, abs=1e-9)
 
 
