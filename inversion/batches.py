@@ -70,6 +70,9 @@ class Material:
     also: Sequence[str] = ()
     """Other words that are learned: no tag that holds one of them is dropped."""
     _token_ids: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
+    _prepared: dict[tuple, Batch] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -188,8 +191,26 @@ def make_batch(
     mine: Sequence[int],
 ) -> Batch:
     """The places `mine` (out of range(batch_size)) of step number `step`."""
+    prepared = material._prepared.pop((settings, seed, step, tuple(mine)), None)
+    if prepared is not None:
+        return prepared
     total = sd.scheduler_config.get("num_train_timesteps", 1000)
     return assemble(sd, material, seed, draw_items(material, settings, seed, step, mine, total))
+
+
+def prepare_batch(
+    sd: StableDiffusion,
+    material: Material,
+    settings: Train,
+    seed: int,
+    step: int,
+    mine: Sequence[int],
+) -> None:
+    """Make a batch that will be asked for next, while the device is at work on another. No bit of
+    it depends on that."""
+    material._prepared.clear()
+    batch = make_batch(sd, material, settings, seed, step, mine)
+    material._prepared[settings, seed, step, tuple(mine)] = batch
 
 
 def _ids_of(sd: StableDiffusion, material: Material, prompt: str) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diffusion.pseudo_word import PseudoWord
 from diffusion.stable_diffusion import StableDiffusion
-from inversion.batches import Material, make_batch
+from inversion.batches import Material, make_batch, prepare_batch
 from inversion.config import Config
 from inversion.initial import Norms, hold_norms
 from inversion.loss import loss_of, timestep_weights
@@ -102,6 +102,7 @@ def step_gradient(
 
     first = part_size or max(1, math.ceil(len(mine) / settings.gradient_accumulation))
     total, size = until_it_fits(attempt, first, LESS_MEMORY)
+    prepare_batch(sd, material, settings, config.seed, step + 1, mine[:size])  # a GPU still works
     assert word.rows.grad is not None
     word.rows.grad.copy_(processes.sum(word.rows.grad))
     return processes.sum(total).item(), size

@@ -7,7 +7,15 @@ import torch
 
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import load
-from inversion.batches import Batch, Item, Material, assemble, draw_items, make_batch
+from inversion.batches import (
+    Batch,
+    Item,
+    Material,
+    assemble,
+    draw_items,
+    make_batch,
+    prepare_batch,
+)
 from inversion.config import Tags, Train
 from inversion.data import Example
 from inversion.latents import Latents
@@ -115,6 +123,19 @@ def test_a_prompt_is_tokenized_once(sd, material, monkeypatch):
     for step in range(60):
         make_batch(sd, material, settings, 0, step, range(4))
     assert len(calls) == len({*calls}) == 2 * len(OF_SHAPE)
+
+
+def test_a_batch_prepared_ahead_is_the_batch(sd, material):
+    settings = Train(batch_size=4)
+    plain = make_batch(sd, material, settings, 0, 3, range(4))
+    prepare_batch(sd, material, settings, 0, 3, range(4))
+    (prepared,) = material._prepared.values()
+    assert make_batch(sd, material, settings, 0, 2, range(4)) is not prepared
+    assert make_batch(sd, material, settings, 0, 3, [0, 1]) is not prepared
+    assert make_batch(sd, material, settings, 0, 3, range(4)) is prepared
+    assert make_batch(sd, material, settings, 0, 3, range(4)) is not prepared
+    for name in ("x_0", "timesteps", "eps", "token_ids"):
+        assert torch.equal(getattr(plain, name), getattr(prepared, name)), name
 
 
 # --- masks
