@@ -26,12 +26,13 @@ def measured(items):
 def test_the_objective_is_the_same_number_for_the_same_rows(sd, material, configured, first_rows):
     ids = register(sd, material.word, 2).token_ids
     config = configured(Train(batch_size=2), objective=Objective(pictures=5, held_out=0.4))
+    others = first_rows(1) * 30
     with training_rows(sd.text_encoder, ids, first_rows(0)) as word:
         objective = Measuring(sd, material, config, Processes())
         one, same = objective.measure(0), objective.measure(9)
         assert (one.objective, one.held_out) == (same.objective, same.held_out)
         with torch.no_grad():
-            word.rows.copy_(first_rows(1) * 30)
+            word.rows.copy_(others)
         other = objective.measure(0)
     assert other.objective != one.objective and other.held_out != one.held_out
 
