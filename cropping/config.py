@@ -1,47 +1,22 @@
 """The settings of cropping."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lab.captions import Sidecar
+from lab.captions import CaptionRules
 from lab.config import Section
 
 Strategy = Literal["focal", "centre"]
 Damage = Literal["gutter", "crease", "glare", "shading"]
 
 
-class Captions(Section):
+class Captions(CaptionRules):
     """Where the captions of the crops come from: one for each crop, in a .txt beside it."""
 
-    sidecar: Sidecar = "copy"
-    """What a text in the .txt of the same name beside a picture is to the caption from its file
-    name (or to the automatic one): copy, it takes its place; prepend, it goes before; append, it
-    goes after; ignore, it does not count."""
-    strip_numbers: bool = True
-    """Leave a leading number out of a caption taken from a file name: `07 a yellow cat.png`."""
-    word_pattern: str = ""
-    """A regular expression: of the file name only what it finds is taken, as AUTOMATIC1111 does for
-    [filewords]. Empty: the whole name, with spaces for underscores."""
-    joiner: str = " "
-    """What joins the words that word_pattern finds."""
-    prefix: str = ""
-    """Words to put before every caption."""
     automatic: str = ""
     """A model that describes each crop, in place of the file name: the hub id or folder of a
     transformers image-to-text model, such as Salesforce/blip-image-captioning-base. Empty: none."""
-
-    @field_validator("word_pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
-        if groups > 1:
-            raise ValueError("should have one group in parentheses at most; others are (?:...)")
-        return pattern
 
 
 class Scans(Section):

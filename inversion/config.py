@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from inversion import rates
+from lab.captions import CaptionRules
 from lab.config import Section
 
 TEMPLATES = (
@@ -224,7 +225,9 @@ class Config(NewWord):
     """The Stable Diffusion 1.x to teach: storybook (bundled), a folder, a file, or a hub id."""
     data: str = ""
     """A folder of pictures to learn from; empty: the crops of this experiment's cropping section.
-    Captions are the .txt beside each picture, else its file name without leading numbers."""
+    A crops.jsonl or metadata.jsonl in it lists the pictures with their captions."""
+    captions: CaptionRules = CaptionRules()
+    """Where the captions of pictures come from that no list has captions for."""
     templates: tuple[str, ...] | str = TEMPLATES
     """Prompts, one drawn anew for every picture: [name] is the word, [filewords] the caption.
     A list, or a text file with one a line (AUTOMATIC1111's form)."""

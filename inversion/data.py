@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from inversion.config import Config
-from lab.captions import read_caption
+from lab.captions import CaptionRules, read_caption
 from lab.errors import UserError
 from lab.images import find_images, read_image
 from lab.masks import mask_of
@@ -44,16 +44,19 @@ def find_examples(config: Config, crops: Path) -> list[Example]:
     folder = Path(config.data) if config.data else crops
     for name, keys in LISTS.items():
         if (folder / name).is_file():
-            return _listed(folder, folder / name, *keys)
+            return _listed(folder, folder / name, config.captions, *keys)
     if not config.data:
         raise UserError(
             f"{crops} has no crops to learn from: add a cropping section to the experiment and run "
             "it first, or set inversion.data to a folder of pictures"
         )
-    return [_example(path, read_caption(path).text) for path in find_images(folder)]
+    rules = config.captions.model_dump()
+    return [_example(path, read_caption(path, **rules).text) for path in find_images(folder)]
 
 
-def _listed(folder: Path, path: Path, file_key: str, text_keys: tuple[str, ...]) -> list[Example]:
+def _listed(
+    folder: Path, path: Path, rules: CaptionRules, file_key: str, text_keys: tuple[str, ...]
+) -> list[Example]:
     found = []
     for number, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not text.strip():
@@ -68,11 +71,12 @@ def _listed(folder: Path, path: Path, file_key: str, text_keys: tuple[str, ...])
         if not picture.is_file():
             raise UserError(f"{path}:{number}: {picture} is not there; restore it or list it not")
         said = next((line[key] for key in text_keys if line.get(key) is not None), None)
-        caption = read_caption(picture).text if said is None else " ".join(str(said).split())
+        if said is None:
+            said = read_caption(picture, **rules.model_dump()).text
         mask = folder / line["mask"] if line.get("mask") else None
         if mask is not None and not mask.is_file():
             raise UserError(f"{path}:{number}: the mask {mask} is not there; restore it")
-        found.append(_example(picture, caption, mask))
+        found.append(_example(picture, " ".join(str(said).split()), mask))
     if not found:
         again = "; run cropping again" if path.name == CROPS else ""
         raise UserError(f"{path} lists no pictures{again}")

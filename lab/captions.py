@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import field_validator
+
+from lab.config import Section
 from lab.errors import UserError
 
 Sidecar = Literal["copy", "prepend", "append", "ignore"]
@@ -22,6 +25,35 @@ class Caption:
 
     text: str
     origin: str
+
+
+class CaptionRules(Section):
+    """What captions are made of: the .txt of the same name beside a picture, and its file name."""
+
+    sidecar: Sidecar = "copy"
+    """What a text in the .txt of the same name beside a picture is to the caption from its file
+    name (or to an automatic one): copy, it takes its place; prepend, it goes before; append, it
+    goes after; ignore, it does not count."""
+    strip_numbers: bool = True
+    """Leave a leading number out of a caption taken from a file name: `07 a yellow cat.png`."""
+    word_pattern: str = ""
+    """A regular expression: of the file name only what it finds is taken, as AUTOMATIC1111 does for
+    [filewords]. Empty: the whole name, with spaces for underscores."""
+    joiner: str = " "
+    """What joins the words that word_pattern finds."""
+    prefix: str = ""
+    """Words to put before every caption."""
+
+    @field_validator("word_pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        if groups > 1:
+            raise ValueError("should have one group in parentheses at most; others are (?:...)")
+        return pattern
 
 
 def read_caption(

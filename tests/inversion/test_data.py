@@ -74,6 +74,13 @@ def test_without_a_list_captions_stand_beside_the_picture_or_in_its_name(tmp_pat
     assert [example.caption for example in found] == ["a tree", "two birds", "a cat on a wall"]
 
 
+def test_captions_follow_automatic1111s_rules_where_asked(tmp_path):
+    write_pictures(tmp_path, "012-portrait_cat-of-mine.png")
+    rules = {"word_pattern": r"[a-z]+", "joiner": ", ", "prefix": "photo"}
+    (example,) = find_examples(Config(data=str(tmp_path), captions=rules), tmp_path)
+    assert example.caption == "photo portrait, cat, of, mine"
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
