@@ -98,6 +98,11 @@ def is_new(token: str) -> bool:
     return token.startswith("<") and token.endswith(">")
 
 
+def mentions(text: str, token: str) -> bool:
+    """Whether prompts may hold a word; the tokenizer does not tell "Doctor" from "doctor"."""
+    return token in text if is_new(token) else token.lower() in text.lower()
+
+
 def tokens_of(token: str, count: int) -> list[str]:
     """The token strings of a word of `count` vectors: `<w>`, `<w>_1`, ... as in diffusers."""
     return [token, *(f"{token}_{k}" for k in range(1, count))]

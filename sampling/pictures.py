@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from diffusion.pseudo_word import mentions
 from diffusion.words import WordFile
 from lab.errors import UserError
 from lab.run import Run
@@ -68,7 +69,7 @@ def rows_of(config: Config, number: int, words: Mapping[str, WordFile]) -> tuple
 
     def row(label: str, text: str, name: str) -> Row:
         text, away = text.replace(NAME, name), negative.replace(NAME, name).strip()
-        used = tuple(word for word in words.values() if word.token in f"{text}\n{away}")
+        used = tuple(word for word in words.values() if mentions(f"{text}\n{away}", word.token))
         return Row(label, text, away, used)
 
     rows: list[Row] = []

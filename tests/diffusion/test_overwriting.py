@@ -5,7 +5,13 @@ import torch
 
 from diffusion.formats import load_embedding, save_embedding
 from diffusion.prompts import encode_prompts, tokenize, whole_ids
-from diffusion.pseudo_word import add_word, ids_in_vocabulary, register, training_rows
+from diffusion.pseudo_word import (
+    add_word,
+    ids_in_vocabulary,
+    mentions,
+    register,
+    training_rows,
+)
 from diffusion.stable_diffusion import load
 from lab.errors import UserError
 
@@ -50,6 +56,13 @@ def test_the_longest_word_counts(sd):
     phrase, cat = register(sd, "red cat", 2), register(sd, "cat", 1)
     assert whole_ids(sd, "red cat cat")[1:-1] == [*phrase.token_ids, *cat.token_ids]
     assert whole_ids(sd, "cat red")[1:2] == list(cat.token_ids)
+
+
+def test_a_word_may_be_written_in_any_case(sd):
+    cat = register(sd, "Cat", 1)
+    for prompt in ("a cat", "a CAT"):
+        assert whole_ids(sd, prompt)[2:3] == list(cat.token_ids) and mentions(prompt, "Cat")
+    assert not mentions("a dog", "cat") and not mentions("<W>", "<w>")
 
 
 def test_what_is_no_word_is_refused(sd):
