@@ -125,10 +125,10 @@ def resident_peak() -> float:
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
-def in_own_process(variant: str) -> float:
+def in_own_process(variant: str, *more: str) -> float:
     """The peak, in bytes, of one variant of the running script, in a fresh process."""
     print(f"memory of: {variant}", file=sys.stderr)
-    command = [sys.executable, *sys.argv, "--memory-of", variant]
+    command = [sys.executable, *sys.argv, *more, "--memory-of", variant]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if finished.returncode:
         sys.exit(f"error: {variant} failed in its own process")

@@ -54,7 +54,7 @@ def test_every_method_trains_and_leaves_the_shared_model_as_it_was(script, sd, t
         Image.new("RGB", (32, 32), (shade, 80, 255 - shade)).save(tmp_path / f"a {shade}.png")
     options = SimpleNamespace(pictures=str(tmp_path), batch_size=2, num_vectors=2)
     before = [weight.clone() for weight in sd.text_encoder.parameters()]
-    methods = (training_step.OURS, training_step.THEIRS, training_step.CACHED)
+    methods = training_step.METHODS
     running = [training_step.steps_of(method, sd, options) for method in methods]
     for _ in range(2):
         for steps in running:
@@ -68,14 +68,34 @@ def test_the_compared_sweeps_draw_the_same_pictures_above_1(script, sd, tmp_path
     options = SimpleNamespace(
         prompt="a hat", model="storybook", steps=3, scheduler="ddim", rounds=1
     )
-    scales = {sweep_frame.ABOVE: [Decimal(2), Decimal(9)], sweep_frame.BELOW: [Decimal(0)]}
-    frames = sweep_frame.draw_all(sd, options, scales, tmp_path)
-    assert all(len(found) == 1 for groups in frames.values() for found in groups.values())
-    same = sweep_frame.differences(tmp_path, sweep_frame.ABOVE)
-    assert len(same) == 2
+    scales = (Decimal(0), Decimal(1), Decimal(2), Decimal(9))
+    frames = sweep_frame.draw_all(sd, options, 2, tmp_path, scales)
+    assert {variant: len(found) for variant, found in frames.items()} == dict.fromkeys(
+        sweep_frame.VARIANTS, 1
+    )
+    unguided, *same = sweep_frame.differences(tmp_path / "sweep")
+    assert len(same) == 3
     assert max(same) <= 1
     # the tiny model's prompts matter, so guidance off is another picture
-    assert sweep_frame.differences(tmp_path, sweep_frame.BELOW)[0] > 2
+    assert unguided > 2
+
+
+def test_the_bare_evaluations_are_those_of_the_sweep(script, sd, tmp_path):
+    sweep_frame = script("sweep_frame")
+    calls = []
+    options = SimpleNamespace(prompt="a hat", model="storybook", steps=3, scheduler="ddim")
+    scales = (Decimal(0), Decimal(1), Decimal(2), Decimal(9))
+    config = sweep_frame.settings_of(options)
+    variants = sweep_frame.calls_for(sd, config, scales, tmp_path, 2)
+    sd.unet.register_forward_hook(lambda *_: calls.append("predicted"))
+    sd.vae.decoder.register_forward_hook(lambda *_: calls.append("decoded"))
+    variants[sweep_frame.OURS]()
+    ours, calls[:] = sorted(calls), []
+    variants[sweep_frame.BARE]()
+    assert sorted(calls) == ours
+    # two rows are shared by all at the first step; then 6 rows a step in calls of 2
+    assert ours.count("predicted") == 1 + 2 * 3
+    assert ours.count("decoded") == 4
 
 
 def test_variants_take_turns_and_warm_up_uncounted(measuring):

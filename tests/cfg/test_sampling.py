@@ -1,5 +1,7 @@
 """The guided loop: equal to the pipeline where that is right, and right where it is not."""
 
+import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,25 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from cfg.sampling import denoise, sample
-from diffusion.process import q_sample
+from cfg.config import Rule
+from cfg.guidance import guide, most_needed
+from cfg.sampling import Names, denoise, sample
+from diffusion.process import predicted_x_0, q_sample
 from diffusion.prompts import encode_prompts
 from diffusion.stable_diffusion import DRAWS_NOISE, SCHEDULERS, decode, load, make_scheduler
 from lab.device import noise
+from lab.errors import UserError
 
 STEPS = 4
 PROMPT = "a yellow cat by the sea"
+LAMBDAS = torch.tensor([0.0, 0.6])
+RULES = [
+    Rule(),
+    Rule(name="apg"),
+    Rule(name="cfg++"),
+    Rule(interval=(0.5, 1.5)),
+    Rule(name="rescale", schedule="linear"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +40,18 @@ def hidden_states(sd):
     return encode_prompts(sd, [PROMPT, ""]).split(1)
 
 
-def walk(sd, hidden_states, scales, scheduler="ddim", shape=(4, 8, 8), seed=3):
-    """The latents at the end of a sweep over scales, all from one noise."""
+def steps_of(sd, hidden_states, scales, scheduler="ddim", shape=(4, 8, 8), seed=3, **settings):
+    """A sweep over scales, all from one noise."""
     cond, uncond = (part.repeat(len(scales), 1, 1) for part in hidden_states)
     x_T = noise(shape, seed, 0).repeat(len(scales), 1, 1, 1)
     scale = torch.tensor(scales)
     seeds = [seed] * len(scales)
-    *_, last = denoise(sd, x_T, cond, uncond, scale, scheduler, STEPS, seeds)
+    return denoise(sd, x_T, cond, uncond, scale, scheduler, STEPS, seeds, **settings)
+
+
+def walk(*arguments, **settings):
+    """The latents at its end."""
+    *_, last = steps_of(*arguments, **settings)
     return last.latents
 
 
@@ -97,11 +115,89 @@ def test_a_scale_does_not_see_the_scales_beside_it(sd, hidden_states, scheduler,
     assert torch.equal(others[4], together[3])
 
 
-def test_at_one_place_of_the_batch_nothing_else_matters_whatever_the_shape(sd, hidden_states):
-    """Feature maps of 5 x 3 cells, which no vector register divides: places differ in a bit."""
-    together = walk(sd, hidden_states, [0.0, 0.02, 1.0, 3.5, 30.0], shape=(4, 10, 6))
-    others = walk(sd, hidden_states, [9.0, -1.0, 2.0, 3.5, 30.0], shape=(4, 10, 6))
-    assert torch.equal(others[3:], together[3:])
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_nor_how_many_there_are(sd, hidden_states, scheduler):
+    """At a constant batch size, all that is drawn with a picture may change, also its number."""
+    few = walk(sd, hidden_states, [3.5, 1.0], scheduler, batch_size=4)
+    many = walk(sd, hidden_states, [0.0, 3.5, 2.0, 9.0, 1.0, 3.0, -1.0], scheduler, batch_size=4)
+    assert torch.equal(few[0], many[1])
+    assert torch.equal(few[1], many[4])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("scheduler", ["ddim", "euler_a"])
+def test_what_is_computed_once_for_all_is_what_each_would_compute(
+    sd, hidden_states, rule, scheduler
+):
+    names = [Names(3, PROMPT, "")] * 4
+    scales = [0.0, 1.0, 2.5, 9.0]
+    alone = walk(sd, hidden_states, scales, scheduler, batch_size=2, rule=rule)
+    calls, known = [], {}
+    hook = sd.unet.register_forward_hook(lambda *_: calls.append(1))
+    for _ in range(2):
+        shared = walk(
+            sd, hidden_states, scales, scheduler,
+            batch_size=2, rule=rule, names=names, known=known,
+        )  # fmt: skip
+        assert torch.equal(shared, alone)
+    hook.remove()
+    rows = sum(most_needed(rule, scale) for scale in scales)
+    if rule.schedule == "constant" and rule.interval is None:
+        # the first step is one call for everything, and none the second time
+        assert len(calls) == 1 + 2 * (STEPS - 1) * -(-rows // 2)
+
+
+def test_steps_before_a_rule_guides_are_drawn_once(sd, hidden_states):
+    """Four steps have sigma 8.6, 2.8, 1.1 and 0.03 here; guidance begins below 1.5."""
+    rule = Rule(interval=(0.5, 1.5))
+    names, known, calls = [Names(3, PROMPT, "")] * 6, {}, []
+    hook = sd.unet.register_forward_hook(lambda *_: calls.append(1))
+    scales = [1.5, 2.0, 3.0, 5.0, 8.0, 9.0]
+    settings = {"rule": rule, "batch_size": 4, "names": names, "known": known}
+    sigmas = [step.t for step in steps_of(sd, hidden_states, scales, "ddim", **settings)]
+    hook.remove()
+    assert len(sigmas) == STEPS
+    # one row, one row, two rows of the first guided step; then a row of each of six pictures
+    assert len(calls) == 1 + 1 + 1 + 2
+
+
+def test_calls_have_one_size_whatever_is_in_them(sd, hidden_states):
+    sizes = []
+    hook = sd.unet.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    walk(sd, hidden_states, [0.0, 1.0, 2.0, 3.0, 4.0], batch_size=3)
+    hook.remove()
+    assert set(sizes) == {3}
+    assert len(sizes) == STEPS * 3  # eight rows
+
+
+def test_another_batch_size_is_another_rounding_and_nothing_more(sd, hidden_states):
+    drawn = [walk(sd, hidden_states, [0.0, 2.0, 7.0], batch_size=size) for size in (1, 2, 3, 8)]
+    for other in drawn[1:]:
+        torch.testing.assert_close(other, drawn[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler"])
+def test_cfg_plus_plus_puts_the_unconditional_noise_back(sd, hidden_states, scheduler):
+    """Chung et al. 2024, algorithm 2, written out; Euler's x is x_0 + sigma eps."""
+    steps = list(
+        steps_of(sd, hidden_states, [0.0, 0.6], scheduler, rule=Rule(name="cfg++"), batch_size=4)
+    )
+    alpha_bar = make_scheduler(sd, "ddpm", 10).alphas_cumprod
+    for here, after in pairwise(steps):
+        a, b = (alpha_bar[round(step.t)] for step in (here, after))
+        x_0 = predicted_x_0(here.x_t, guide(here.eps_uncond, here.eps_cond, LAMBDAS), float(a))
+        expected = q_sample(x_0, here.eps_uncond, float(b))
+        torch.testing.assert_close(after.x_t, expected, rtol=2e-3, atol=2e-3)
+    plain = walk(sd, hidden_states, [0.0], scheduler, batch_size=4)
+    assert torch.equal(steps[-1].latents[0], plain[0])
+
+
+def test_cfg_plus_plus_wants_a_model_of_noise(sd, hidden_states):
+    other = dataclasses.replace(
+        sd, scheduler_config={**sd.scheduler_config, "prediction_type": "v_prediction"}
+    )
+    with pytest.raises(UserError, match="predicts noise"):
+        walk(other, hidden_states, [0.5], rule=Rule(name="cfg++"))
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0])
