@@ -31,7 +31,7 @@ from diffusion.pseudo_word import PseudoWord, training_rows
 from diffusion.stable_diffusion import StableDiffusion, load
 from inversion import stopping
 from inversion.batches import Material
-from inversion.checks import shapes_of
+from inversion.checks import shapes_of, weights_of
 from inversion.config import Config
 from inversion.data import find_examples
 from inversion.evaluation import read_reference
@@ -220,7 +220,8 @@ def material_of(sd: StableDiffusion, config: Config, outputs: Path, style: str):
     if style not in _LATENTS:
         examples = find_examples(config, _crops(style, outputs))
         shapes = shapes_of(sd, config, examples)
-        _LATENTS[style] = examples, finished(encode_pictures(sd, examples, shapes))
+        weights = weights_of(sd, config, examples, shapes)
+        _LATENTS[style] = examples, finished(encode_pictures(sd, examples, shapes, weights))
     return _LATENTS[style]
 
 

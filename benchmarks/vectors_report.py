@@ -9,6 +9,7 @@ import numpy as np
 from measuring import markdown, paragraph
 
 from inversion.config import Config
+from inversion.stopping import planned_ending
 from lab.run import write_atomically
 
 Runs = Sequence[dict[str, Any]]
@@ -54,12 +55,13 @@ def _method(runs: Runs, wanted: int, config: Config) -> str:
     train, stop, asked = config.train, config.stop, config.evaluate
     assert asked is not None
     pictures = asked.seeds * len(asked.subjects)
+    ending = planned_ending(train, stop)
+    cooling = f", the rate falling to zero over the last {ending.count}" if ending.count else ""
     models = ", ".join(sorted({run["model"] for run in runs}))
     return paragraph(f"""{len(runs)} of {wanted} runs on storybook ({models}): a style that the
         model never saw, 24 scans, batch size {train.batch_size}, {train.optimizer} at
-        {train.learning_rate:g}, {train.steps} steps, the rate falling to zero over the last
-        {percent(stop.cooldown / (1 + stop.cooldown))} of a run. The stopped run is the same one
-        ended where the rule says so: {stop.rule}, window {stop.window:g}, tolerance
+        {train.learning_rate:g}, {train.steps} steps{cooling}. The stopped run is the same one ended
+        where the rule says so: {stop.rule}, window {stop.window:g}, tolerance
         {stop.tolerance:g}, chosen on other styles than these. Of both the best measured rows are
         judged: {pictures} pictures of {len(asked.subjects)} subjects that are not among the scans,
         {asked.scheduler}, {asked.steps} steps, guidance {asked.guidance_scale:g}, the same noise
@@ -117,7 +119,7 @@ def _stopping(runs: Runs, config: Config) -> str:
     )
     within = int(((lost <= 0.05) & (share <= 0.25)).sum())
     return paragraph(f"""Medians and quartiles over the {len(runs)} runs. The rules speak:
-        {rules}. With {config.stop.rule} and its cool-down a run ends after
+        {rules}. With {config.stop.rule} a run ends after
         {_quartiles(share, percent)} of the steps, and its style distance is
         {_quartiles(lost, percent)} above the long run's (negative: below). {within} of the
         {len(runs)} runs are within 5% in at most a quarter of the steps.""")
