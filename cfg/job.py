@@ -1,8 +1,6 @@
 """The cfg job: prompts, words, seeds, rules -> a frame for each scale -> what is shown of them."""
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,25 +10,17 @@ from cfg.cells import NAME, lines_of, listing, read_listing
 from cfg.config import Config, ScaleRange, exact_scales
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
-from diffusion.formats import Embedding, load_embedding
-from diffusion.prompts import cut_off, require_known_words
-from diffusion.pseudo_word import add_word
+from diffusion.prompts import notes_of_cuts
+from diffusion.pseudo_word import add_word, mentions
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.words import WordFile, require_words, words_in
 from lab.device import pick_device, pick_dtype
 from lab.errors import UserError
 from lab.processes import Processes
-from lab.run import Progress, Run, file_hash, write_json
+from lab.run import Progress, Run, write_json
 
 VERSION = 2  # raised when the same configuration would give other pixels
 LISTING = "sweep.json"
-
-
-@dataclass(frozen=True)
-class Word:
-    """A learned word that the prompts use."""
-
-    embedding: Embedding
-    sha256: str
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
@@ -66,7 +56,11 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
 
 
 def plan_of(
-    config: Config, words: Sequence[Word], settings: dict[str, Any], batch_size: int, folder: Path
+    config: Config,
+    words: Sequence[WordFile],
+    settings: dict[str, Any],
+    batch_size: int,
+    folder: Path,
 ) -> Plan:
     """The lines and scales of a configuration, with its frames in `folder`."""
     lines = lines_of(config, [word.embedding.token for word in words])
@@ -97,7 +91,7 @@ def _batch_size(config: Config, run: Run, sd: StableDiffusion, processes: Proces
     return batch_size_for(sd, config.batch_size, run.folder)
 
 
-def find_words(config: Config, inversion: Path) -> list[Word]:
+def find_words(config: Config, inversion: Path) -> list[WordFile]:
     """The words that the prompts use, from this experiment's inversion and from `words`.
 
     A prompt with [name] uses all of them.
@@ -106,31 +100,19 @@ def find_words(config: Config, inversion: Path) -> list[Word]:
         UserError: for two files with the same word, for a <word> in a prompt that no file and not
             the model itself knows, and for a [name] without any word.
     """
-    words: dict[str, tuple[Word, Path]] = {}
-    for path in [*sorted(inversion.glob("*.safetensors")), *map(Path, config.words)]:
-        word = Word(load_embedding(path), file_hash(path))
-        token = word.embedding.token
-        if token in words and words[token][0].sha256 != word.sha256:
-            raise UserError(
-                f"{path} and {words[token][1]} both hold the word {token}: name one of them only, "
-                "or save one under another word"
-            )
-        words[token] = word, path
-    prompts = "\n".join([*config.prompts, config.negative_prompt])
+    words = words_in(inversion, config.words)
+    every = [*config.prompts, config.negative_prompt]
+    prompts = "\n".join(every)
     if NAME in prompts and not words:
         raise UserError(
             f"a prompt says {NAME}, but there is no word to stand for it: invert one first, or "
             "name its file in words"
         )
-    unknown = [name for name in re.findall(r"<[^\s<>]+>", prompts) if name not in words]
-    if unknown:  # the model may have words of its own
-        sd = load(config.model, "cpu")
-        for prompt in (*config.prompts, config.negative_prompt):
-            require_known_words(sd, prompt, list(words))
-    return [word for token, (word, _) in words.items() if NAME in prompts or token in prompts]
+    require_words(config.model, every, words)
+    return [word for token, word in words.items() if NAME in prompts or mentions(prompts, token)]
 
 
-def what_decides_the_pixels(config: Config, words: Sequence[Word]) -> dict[str, Any]:
+def what_decides_the_pixels(config: Config, words: Sequence[WordFile]) -> dict[str, Any]:
     """What decides the pixels of a sweep beside its lines, scales and batch size, as JSON."""
     device = pick_device(config.device)
     return {
@@ -159,9 +141,5 @@ def _account(config: Config, sd: StableDiffusion, plan: Plan) -> dict[str, Any]:
 
 def _note_cut_prompts(plan: Plan, sd: StableDiffusion, run: Run) -> None:
     prompts = (prompt for line in plan.lines for prompt in (line.prompt, line.negative_prompt))
-    for prompt in dict.fromkeys(prompts):
-        if lost := cut_off(sd, prompt):
-            run.note(
-                f"the prompt {prompt!r} is longer than the model's 77 tokens; it does not see "
-                f"{lost!r}"
-            )
+    for sentence in notes_of_cuts(sd, list(prompts)):
+        run.note(sentence)

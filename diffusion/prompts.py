@@ -71,6 +71,17 @@ def cut_off(sd: StableDiffusion, prompt: str) -> str:
     return " ".join(text for text in [*lost, str(sd.tokenizer.decode(plain)).strip()] if text)
 
 
+def notes_of_cuts(sd: StableDiffusion, prompts: Sequence[str]) -> list[str]:
+    """A sentence for each different prompt that is longer than the text encoder reads."""
+    length = sd.tokenizer.model_max_length
+    return [
+        f"the prompt {prompt!r} is longer than the model's {length} tokens; it does not see "
+        f"{lost!r}"
+        for prompt in dict.fromkeys(prompts)
+        if (lost := cut_off(sd, prompt))
+    ]
+
+
 def _word_at(sd: StableDiffusion, token_ids: Sequence[int], position: int) -> Word | None:
     """The learned word whose vectors begin at a place of a prompt's ids."""
     for word in sd.words.values():

@@ -1,10 +1,13 @@
 """The learned words that lie in files: those that an experiment made, and those it is given."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from diffusion.formats import Embedding, load_embedding
+from diffusion.prompts import require_known_words
+from diffusion.stable_diffusion import load
 from lab.errors import UserError
 from lab.run import file_hash
 
@@ -27,7 +30,7 @@ class WordFile:
         return len(self.embedding.vectors)
 
 
-def find_words(folder: Path, further: Sequence[str | Path] = ()) -> dict[str, WordFile]:
+def words_in(folder: Path, further: Sequence[str | Path] = ()) -> dict[str, WordFile]:
     """Token -> word of the `*.safetensors` in a folder (an inversion's results; it may not exist)
     and of `further` files of any program; few vectors first, then by name.
 
@@ -45,3 +48,14 @@ def find_words(folder: Path, further: Sequence[str | Path] = ()) -> dict[str, Wo
             )
         words[word.token] = word
     return {w.token: w for w in sorted(words.values(), key=lambda w: (w.count, w.token))}
+
+
+def require_words(model: str, prompts: Sequence[str], words: Collection[str]) -> None:
+    """Raise UserError where a prompt holds a <word> that is neither of `words` nor the model's own.
+
+    The model is opened only if it must be asked.
+    """
+    if any(word not in words for p in prompts for word in re.findall(r"<[^\s<>]+>", p)):
+        sd = load(model, "cpu")
+        for prompt in prompts:
+            require_known_words(sd, prompt, list(words))

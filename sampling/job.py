@@ -1,6 +1,6 @@
 """The job `sample`: prompts x words x scales x seeds -> single pictures and labelled grids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image
 
 from cfg.sampling import sample
-from diffusion.prompts import cut_off, require_known_words
+from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
-from diffusion.words import WordFile, find_words
+from diffusion.words import require_words, words_in
 from lab.device import pick_device, pick_dtype
 from lab.images import save_png
 from lab.processes import Processes
@@ -42,11 +42,11 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         UserError: no word for [name], a word that nothing taught or that does not fit the model, a
             damaged embedding file; all but the fit are found before anything is written.
     """
-    words = find_words(run.sibling("inversion"), config.words)
+    words = words_in(run.sibling("inversion"), config.words)
     rows = [row for number in range(len(config.prompts)) for row in rows_of(config, number, words)]
     used = {word.token: word for row in rows for word in row.words}
     texts = [text for row in rows for text in (row.prompt, row.negative_prompt)]
-    _require_all_words(config, texts, words)
+    require_words(config.model, texts, words)
     settings = _what_decides_the_pixels(config)
     hashes = {token: word.sha256 for token, word in used.items()}
     key = run.fingerprint({"settings": settings, "config": config, "words": hashes})
@@ -63,7 +63,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         add_word(sd, word.token, word.embedding.vectors)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"dtype": str(sd.dtype), "seeds": list(config.seeds), "words": hashes}
-    note_cut_prompts(run, sd, texts)
+    for sentence in notes_of_cuts(sd, texts):
+        run.note(sentence)
     yield Progress("loading the model", 1, 1)
     batch_size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
     sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
@@ -71,19 +72,6 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_main:
         yield from _show(config, run, sheets)
     processes.wait()
-
-
-def _require_all_words(config: Config, texts: Sequence[str], words: Mapping[str, WordFile]) -> None:
-    if any("<" in _without(text, words) for text in texts):  # the model may have words of its own
-        sd = load(config.model, "cpu")
-        for text in texts:
-            require_known_words(sd, text, list(words))
-
-
-def _without(text: str, words: Mapping[str, WordFile]) -> str:
-    for token in words:
-        text = text.replace(token, "")
-    return text
 
 
 def _something_is_gone(run: Run) -> bool:
@@ -104,16 +92,6 @@ def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
         "attention": "sdpa" if config.attention == "auto" else config.attention,
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
     }
-
-
-def note_cut_prompts(run: Run, sd: StableDiffusion, prompts: Sequence[str]) -> None:
-    """Tell of every prompt that is longer than the text encoder reads, and what it does not see."""
-    for prompt in dict.fromkeys(prompts):
-        if lost := cut_off(sd, prompt):
-            run.note(
-                f"the prompt {prompt!r} is longer than the model's {sd.tokenizer.model_max_length} "
-                f"tokens; it does not see {lost!r}"
-            )
 
 
 def _latents(sd: StableDiffusion, config: Config) -> tuple[int, int, int]:
