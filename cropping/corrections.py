@@ -27,8 +27,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from cropping.plan import Plan
-from cropping.tiles import share_inside
-from cropping.window import Box, Window, largest
+from cropping.window import Box, Window, largest, share_inside
 from lab.config import ConfigError, Section, load_entries
 from lab.errors import UserError
 from lab.tree import Mistake, parse, read_text

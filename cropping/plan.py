@@ -11,7 +11,7 @@ from cropping.buckets import bucket_for
 from cropping.detectors import Detector, with_found
 from cropping.subject import saliency
 from cropping.tiles import tiles_of
-from cropping.window import Box, Window, fit
+from cropping.window import Box, Window, fit, highlights
 
 Kind = Literal["crop", "pad", "tiles"]
 Pad = Literal["auto", "never", "always"]
@@ -65,8 +65,11 @@ def plan(
         if len(several) > 1:
             return _tiles(importance, image.size, several, out)
     is_cut = window.box.corners != (0, 0, *image.size)
-    if is_cut and (pad == "always" or (pad == "auto" and window.lost_mass > most_lost)):
-        return _padded(image.size, window, out)
+    if is_cut and pad == "always":
+        return _padded(image.size, out, "padded, as was asked for")
+    if is_cut and pad == "auto" and window.lost_mass > most_lost:
+        lost = f"padded, as a crop would lose {window.lost_mass:.0%} of what matters"
+        return _padded(image.size, out, lost)
     return Plan("crop", (window,), out, window.reason, window.lost_mass, _enlarged([window], out))
 
 
@@ -76,29 +79,26 @@ def _tiles(
     windows: Sequence[Window],
     out: tuple[int, int],
 ) -> Plan:
-    covered = np.zeros_like(importance)
-    rows, columns = importance.shape
+    left = highlights(importance)
+    rows, columns = left.shape
     across, down = columns / picture[0], rows / picture[1]
     for box in (window.box for window in windows):
-        covered[
+        left[
             int(box.y0 * down) : int(np.ceil(box.y1 * down)),
             int(box.x0 * across) : int(np.ceil(box.x1 * across)),
-        ] = 1
-    lost = 1 - float((importance * covered).sum() / max(float(importance.sum()), 1e-12))
+        ] = 0
     reason = f"{len(windows)} overlapping windows, as the picture is long or large"
-    return Plan(
-        "tiles", tuple(windows), out, reason, round(max(lost, 0.0), 4), _enlarged(windows, out)
-    )
+    lost = round(float(left.sum()), 4)
+    return Plan("tiles", tuple(windows), out, reason, lost, _enlarged(windows, out))
 
 
-def _padded(picture: tuple[int, int], window: Window, out: tuple[int, int]) -> Plan:
+def _padded(picture: tuple[int, int], out: tuple[int, int], reason: str) -> Plan:
     """The whole picture in the middle of the smallest window that holds it."""
     aspect = out[0] / out[1]
     width = max(picture[0], round(picture[1] * aspect))
     height = max(picture[1], round(picture[0] / aspect))
     x, y = -((width - picture[0]) // 2), -((height - picture[1]) // 2)
     whole = Window(Box(x, y, x + width, y + height), 0.0, "the whole picture, padded")
-    reason = f"padded, as a crop would lose {window.lost_mass:.0%} of what matters"
     return Plan("pad", (whole,), out, reason, 0.0, _enlarged([whole], out))
 
 

@@ -1,4 +1,4 @@
-"""What matters in a picture: a saliency map blended from seven cues, with numpy and OpenCV alone.
+"""What matters in a picture: a saliency map blended from eight cues, with numpy and OpenCV alone.
 
 A cue is one pure function `lab -> map`. It takes a float32 CIE Lab picture [h, w, 3] and returns a
 float32 map [h, w], zero or above, larger where the picture is more remarkable; its unit does not
@@ -16,10 +16,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from cropping.text import text_weight
+
 Map: TypeAlias = np.ndarray  # float32 [h, w]
 
 WORKING_SIDE = 224  # px, the long side of what the cues see: finer detail is texture, not subject
-SHARPNESS = 1.5  # exponent of the blend: more loses thin ears and legs, less keeps undergrowth
+SHARPNESS = 1.25  # exponent of the blend: more loses thin ears and legs, less keeps undergrowth
+REDUCED = 560  # px: a picture is first reduced, by whole numbers, to no less than this
 
 
 def border_distance(lab: np.ndarray) -> Map:
@@ -159,21 +162,55 @@ def orientation_entropy(lab: np.ndarray, bins: int = 8) -> Map:
     index = np.floor(np.arctan2(dy, dx) / np.pi * bins + 0.5).astype(int) % bins
     window = 2 * (max(lab.shape[:2]) // 20) + 1
     histogram = np.stack([cv2.blur(strength * (index == k), (window, window)) for k in range(bins)])
-    mass = histogram.sum(axis=0)
+    mass = np.maximum(histogram.sum(axis=0), 0)  # blurring can leave less than nothing
     share = histogram / np.maximum(mass, 1e-6)
     entropy = -(share * np.log(np.maximum(share, 1e-9))).sum(axis=0)
     return entropy * np.sqrt(mass)
 
 
+def broad_contrast(lab: np.ndarray) -> Map:
+    """Lab distance between a centre and its surround, as above, for subjects that fill the picture:
+    two pairs of Gaussians (sigma a twentieth to a quarter of the long side) at quarter size."""
+    height, width = lab.shape[:2]
+    size = (max(width // 4, 1), max(height // 4, 1))
+    quarter = cv2.resize(lab, size, interpolation=cv2.INTER_AREA)
+    total = np.zeros(quarter.shape[:2], np.float32)
+    for fraction in (0.05, 0.08):
+        centre = cv2.GaussianBlur(quarter, (0, 0), fraction * max(size))
+        surround = cv2.GaussianBlur(quarter, (0, 0), 3 * fraction * max(size))
+        total += np.linalg.norm(centre - surround, axis=2)
+    return cv2.resize(total, (width, height))
+
+
+def texture_distance(lab: np.ndarray) -> Map:
+    """Mahalanobis distance of what a pixel's surroundings are made of to the picture's average: the
+    mean and the spread of each channel, and the edges' strength along x and y (sigma a fiftieth of
+    the long side). A figure of one tone stands out of undergrowth, and undergrowth does not."""
+    sigma = 0.02 * max(lab.shape)
+    mean = cv2.GaussianBlur(lab, (0, 0), sigma)
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(lab * lab, (0, 0), sigma) - mean * mean, 0))
+    edges = [cv2.Sobel(lab[..., 0], cv2.CV_32F, *way) for way in ((1, 0), (0, 1))]
+    strength = np.stack([cv2.GaussianBlur(np.abs(edge), (0, 0), sigma) for edge in edges], axis=2)
+    # 2 and 0.3 bring the spread and Sobel's sums to about the scale of the mean.
+    features = np.concatenate([mean, 2 * spread, 0.3 * strength], axis=2)
+    flat = features.reshape(-1, features.shape[2])
+    precision = np.linalg.inv(np.cov(flat, rowvar=False) + np.eye(flat.shape[1]))
+    centred = features - flat.mean(axis=0)
+    squared = ((centred @ precision.astype(np.float32)) * centred).sum(axis=2)
+    return np.sqrt(np.maximum(squared, 0))
+
+
 CUES: dict[str, Callable[[np.ndarray], Map]] = {
     "border distance": border_distance,
-    "surroundedness": surroundedness,
     "surroundedness in the content": content_surroundedness,
     "patch distinctness": patch_distinctness,
     "spectral residual": spectral_residual,
     "centre-surround contrast": centre_surround,
+    "broad contrast": broad_contrast,
     "orientation entropy": orientation_entropy,
+    "texture distance": texture_distance,
 }
+WEIGHTS = {"patch distinctness": 2.0, "broad contrast": 0.5}  # the others weigh 1
 
 
 def saliency(image: Image.Image | np.ndarray) -> Map:
@@ -181,15 +218,26 @@ def saliency(image: Image.Image | np.ndarray) -> Map:
 
     A picture of one colour has nothing in it but rounding errors: its map is uniform.
     """
-    lab = to_working_lab(np.asarray(image))
+    rgb = reduced(image)
+    lab = to_working_lab(rgb)
     if np.ptp(lab, axis=(0, 1)).max() < 1:  # Lab units; less is invisible
         return np.full(lab.shape[:2], 1 / (lab.shape[0] * lab.shape[1]), np.float32)
     total = np.zeros(lab.shape[:2], np.float32)
-    for cue in CUES.values():
-        total += normalised(without_gutters(cue(lab)))
-    blend = (normalised(total) * centre_prior(*lab.shape[:2])) ** SHARPNESS
+    for name, cue in CUES.items():
+        total += WEIGHTS.get(name, 1.0) * normalised(without_gutters(cue(lab)))
+    blend = (total / max(float(total.max()), 1e-12) * centre_prior(*total.shape)) ** SHARPNESS
+    blend *= text_weight(rgb, total.shape)
     mass = float(blend.sum())
     return (blend / mass if mass > 0 else np.full_like(blend, 1 / blend.size)).astype(np.float32)
+
+
+def reduced(image: Image.Image | np.ndarray) -> np.ndarray:
+    """uint8 RGB [H, W, 3], the long side below twice `REDUCED`: by Pillow, which need not copy the
+    picture for that."""
+    if isinstance(image, Image.Image):
+        factor = max(image.size) // REDUCED
+        return np.asarray(image.reduce(factor) if factor > 1 else image)
+    return image
 
 
 def to_working_lab(rgb: np.ndarray) -> np.ndarray:
@@ -209,13 +257,14 @@ def without_gutters(cue: Map) -> Map:
     return np.maximum(cue - np.maximum(rows, columns), 0)
 
 
-def normalised(cue: Map) -> Map:
-    """The cue with a maximum of 1; unchanged where it is zero throughout."""
-    peak = float(cue.max())
-    return cue / peak if peak > 0 else cue
+def normalised(cue: Map, clipped: float = 5) -> Map:
+    """The cue from 0 to 1, the highest `clipped` percent of its pixels at 1, so that a few bright
+    specks do not outweigh everything else; unchanged where it is zero throughout."""
+    peak = float(np.percentile(cue, 100 - clipped)) or float(cue.max())
+    return np.minimum(cue / peak, 1) if peak > 0 else cue
 
 
-def centre_prior(height: int, width: int, strength: float = 0.2) -> Map:
+def centre_prior(height: int, width: int, strength: float = 0.3) -> Map:
     """1 in the middle, falling with the squared distance to `1 - strength` in the corners."""
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from cropping.subject import saliency
-from cropping.window import Box, Window, fit
+from cropping.window import Box, Window, fit, share_inside
 
 OVERLAP = 0.2  # least share of a tile that the next one repeats
 NEAR = 0.08  # of a tile's side: a tile this close to the focal square takes its place
@@ -70,17 +70,3 @@ def _distance(one: Box, other: Box) -> float:
     """How far two windows of one size are apart, in their longer sides."""
     moved = max(abs(one.x0 - other.x0), abs(one.y0 - other.y0))
     return moved / max(one.width, one.height)
-
-
-def share_inside(importance: np.ndarray, picture: tuple[int, int], box: Box) -> float:
-    """Share of the importance [h, w] that lies in a box given in the picture's pixels; 0..1."""
-    rows, columns = importance.shape
-    down = _covered(rows, box.y0 * rows / picture[1], box.y1 * rows / picture[1])
-    across = _covered(columns, box.x0 * columns / picture[0], box.x1 * columns / picture[0])
-    return float(down @ importance @ across) / max(float(importance.sum()), 1e-12)
-
-
-def _covered(cells: int, low: float, high: float) -> np.ndarray:
-    """How much of every cell lies between two places on an axis; 0..1."""
-    ends = np.arange(cells + 1, dtype=np.float64)
-    return np.clip(np.minimum(ends[1:], high) - np.maximum(ends[:-1], low), 0, 1)

@@ -1,6 +1,4 @@
-"""The world that the cropper was tuned in: storybook's subjects and grounds, and drawing beyond it."""
-
-from functools import partial
+"""The world that the cropper was tuned in: storybook's subjects and grounds, and others."""
 
 import cv2
 import numpy as np
@@ -10,14 +8,34 @@ from scene import Part, Rng, Sample, World, colour, limb, moved, near, oval, poi
 from lab.images import font
 from storybook.patterns import PATTERNS
 from storybook.settings import SETTINGS, SKIES, sky
-from storybook.shapes import BLACK
 from storybook.styles import STYLES
 from storybook.subjects import SUBJECTS
 from storybook.world import COLOURS
 
-WORDS = """once upon a time there were four little creatures and their names were said aloud by the
-old stove while rain ran down every window of that long grey house beside the river mouth""".split()
-FURS = ((150, 105, 62), (190, 150, 105), (110, 90, 80), (200, 190, 180), (70, 62, 60), (214, 160, 90))
+WORDS = (
+    *(
+        "once",
+        "upon",
+        "a",
+        "time",
+        "there",
+        "were",
+        "four",
+        "little",
+        "creatures",
+        "whose",
+        "names",
+    ),
+    *("rain", "ran", "down", "every", "window", "of", "that", "long", "grey", "house", "river"),
+)
+FURS = (
+    (150, 105, 62),
+    (190, 150, 105),
+    (110, 90, 80),
+    (200, 190, 180),
+    (70, 62, 60),
+    (214, 160, 90),
+)
 
 # --- figures
 
@@ -192,7 +210,7 @@ def planks_ground(width: int, height: int, rng: Rng) -> np.ndarray:
     board = int(rng.integers(24, 80))
     upright = rng.random() < 0.5
     base = np.array(colour(rng, 110, 220))
-    across = (np.arange(width if upright else height) // board)
+    across = np.arange(width if upright else height) // board
     shades = rng.normal(0, 12, (across.max() + 1, 1))[across]
     gaps = (np.arange(len(across)) % board < 2) * -70.0
     lines = base + shades + gaps[:, None]
@@ -235,7 +253,10 @@ def text_block(page: Image.Image, box, size: float, ink, rng: Rng, justify: floa
     x0, y0, x1, y1 = box
     y = y0
     while y + size < y1:
-        line, end = "", x1 if rng.random() < 0.85 else x0 + justify * rng.uniform(0.3, 0.9) * (x1 - x0)
+        line, end = (
+            "",
+            x1 if rng.random() < 0.85 else x0 + justify * rng.uniform(0.3, 0.9) * (x1 - x0),
+        )
         while True:
             longer = f"{line} {WORDS[int(rng.integers(len(WORDS)))]}".strip()
             if draw.textlength(longer, font=letters) > end - x0:

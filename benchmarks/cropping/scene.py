@@ -103,7 +103,9 @@ def places(width: int, height: int, rng: Rng) -> list[tuple[float, float, float]
     reach = long - side
     if count == 1:
         at_edge = rng.random() < 0.25
-        along = [rng.choice([-0.03 * side, reach + 0.03 * side]) if at_edge else _spread(rng, reach)]
+        along = [
+            rng.choice([-0.03 * side, reach + 0.03 * side]) if at_edge else _spread(rng, reach)
+        ]
     elif rng.random() < 0.75:  # together
         step = side * rng.uniform(0.5, 0.9)
         first = _spread(rng, max(reach - step * (count - 1), 0))
