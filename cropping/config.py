@@ -22,7 +22,7 @@ class Captions(CaptionRules):
 class Scans(Section):
     """Damage that scanning and photographing books leaves, and what is done about it."""
 
-    find: tuple[Damage, ...] = ()
+    find: tuple[Damage, ...] = ("gutter", "crease", "glare", "shading")
     """What to look for: gutter, the dark fold of a book; crease, a folded page; glare, a lamp's
     reflection; shading, light that falls off across the page. An empty list: nothing."""
     masks: Literal["file", "alpha", "none"] = "file"
