@@ -2,17 +2,20 @@
 
 Written from a description of that method: the tokenizer and the whole embedding table are enlarged,
 AdamW trains the table, weight decay included, and after each step all rows but the word's are put
-back. Each step tokenizes its prompts and encodes its pixels with the VAE. What that example does
-besides (reading and resizing picture files in the data loader, logging, checkpoints) is left out,
-which favours it here.
+back. Each step reads its picture files and resizes them (the data loader works in the same
+process), tokenizes its prompts and encodes its pixels with the VAE. Parts of that can be left out,
+to see what they cost; logging and checkpoints always are, which favours it here.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
+from PIL import Image
 from torch import Tensor
 
 from diffusion.pseudo_word import register, tokens_of
@@ -25,12 +28,14 @@ WEIGHT_DECAY = 1e-2  # the example's default
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is learned from: pixels [N, 3, H, W] in -1..1, and for each its caption."""
+    """What is learned from: pixels [N, 3, H, W] in -1..1, and for each its caption. `paths`: the
+    files, to be read anew in each step."""
 
     pixels: Tensor
     captions: Sequence[str]
     templates: Sequence[str]
     batch_size: int
+    paths: Sequence[Path] = ()
 
 
 def full_table_steps(
@@ -46,7 +51,7 @@ def full_table_steps(
     rows: the initial vectors [n, d]. latents: the pictures' encodings, which the example does not
     keep; given, they stand in for the VAE in every step.
     """
-    ids = register(sd, word, len(rows)).token_ids
+    ids = list(register(sd, word, len(rows)).token_ids)
     sd.text_encoder.resize_token_embeddings(len(sd.tokenizer), mean_resizing=False)
     table = sd.text_encoder.get_input_embeddings().weight
     with torch.no_grad():
@@ -86,7 +91,13 @@ def _loss(
     scheduler: DDPMScheduler,
     latents: Sequence[Latents] | None,
 ) -> Tensor:
-    x_0 = _encoded(sd, pictures.pixels[chosen]) if latents is None else _kept(latents, chosen)
+    if latents is not None:
+        x_0 = _kept(latents, chosen)
+    elif pictures.paths:
+        side = pictures.pixels.shape[-1]
+        x_0 = _encoded(sd, torch.stack([read(pictures.paths[k], side) for k in chosen.tolist()]))
+    else:
+        x_0 = _encoded(sd, pictures.pixels[chosen])
     eps = torch.randn_like(x_0)
     steps = scheduler.config["num_train_timesteps"]
     timesteps = torch.randint(0, steps, (len(x_0),), device=x_0.device)
@@ -115,9 +126,16 @@ def _encoded(sd: StableDiffusion, pixels: Tensor) -> Tensor:
     return latents.detach() * sd.vae.config["scaling_factor"]
 
 
+def read(path: Path, side: int) -> Tensor:
+    """A picture file as the example reads it, [3, side, side] in -1..1."""
+    with Image.open(path) as image:
+        pixels = image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 127.5 - 1
+
+
 def _kept(latents: Sequence[Latents], chosen: Tensor) -> Tensor:
-    mirrored = torch.randint(0, 2, (len(chosen),))
-    pairs = list(zip(chosen.tolist(), mirrored.tolist(), strict=True))
-    mean = torch.stack([latents[index].mean[side] for index, side in pairs])
-    std = torch.stack([latents[index].std[side] for index, side in pairs])
+    mirrored = torch.randint(0, 2, (len(chosen),)).tolist()
+    sides = list(zip(chosen.tolist(), mirrored, strict=True))
+    mean = torch.stack([latents[k].mean[side] for k, side in sides])
+    std = torch.stack([latents[k].std[side] for k, side in sides])
     return mean + std * torch.randn_like(std)

@@ -15,24 +15,27 @@ from typing import Any
 
 import clip_l
 import measuring
-import numpy as np
 import torch
-from full_table import Pictures, full_table_steps
+from full_table import Pictures, full_table_steps, read
 from measuring import megabytes, seconds, spread, times
-from PIL import Image
 
-from diffusion.pseudo_word import register, training_rows
+from diffusion.pseudo_word import PseudoWord, training_rows
 from diffusion.stable_diffusion import StableDiffusion, load, locate
-from inversion.batches import Material, initial_rows
-from inversion.config import TEMPLATES, Config, Train
-from inversion.data import Example, Latents, encode_examples, find_examples
+from inversion.batches import Material, make_batch
+from inversion.checks import shapes_of
+from inversion.config import TEMPLATES, Config, Objective, Stop, Train
+from inversion.data import Example, find_examples
+from inversion.initial import prepare_words
+from inversion.latents import Latents, encode_pictures
 from inversion.training import train
 from lab.device import pick_device
 from lab.errors import UserError
-from lab.images import read_image
 
 WORD, SEED, ENDLESS = "<word>", 0, 10**9
-OURS, THEIRS, CACHED = "rows only (ours)", "full table", "full table, latents kept"
+OURS, THEIRS = "rows only (ours)", "full table, as the example does it"
+READ, CACHED = "full table, files read once", "full table, latents kept"
+METHODS = (OURS, THEIRS, READ, CACHED)
+UNET, ENCODER = "U-Net, forward only", "text encoder, forward and backward"
 WORD_OURS, WORD_THEIRS = "SD 1.x, rows only", "SD 1.x, full table"
 BOTH = "AdamW and restoring"
 MEMORY_STEPS = 3  # the optimizer's state is there after the first
@@ -52,18 +55,16 @@ def arguments():
     return options.parse_args()
 
 
-def read_pictures(examples: list[Example], side: int, batch_size: int) -> Pictures:
-    pixels = []
-    for example in examples:
-        image = read_image(example.path).resize((side, side), Image.Resampling.LANCZOS)
-        pixels.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1)
+def read_pictures(examples: list[Example], side: int, batch_size: int, again: bool) -> Pictures:
+    pixels = torch.stack([read(example.path, side) for example in examples])
     captions = [example.caption for example in examples]
-    return Pictures(torch.stack(pixels), captions, TEMPLATES, batch_size)
+    paths = [example.path for example in examples] if again else []
+    return Pictures(pixels, captions, TEMPLATES, batch_size, paths)
 
 
-def encoded(sd: StableDiffusion, examples: list[Example]) -> Latents:
-    """What `encode_examples` returns after its reports of progress."""
-    progress = encode_examples(sd, examples, sd.resolution)
+def encoded(sd: StableDiffusion, examples: list[Example]) -> list[Latents]:
+    """What `encode_pictures` returns after its reports of progress."""
+    progress = encode_pictures(sd, examples, shapes_of(sd, Config(), examples))
     while True:
         try:
             next(progress)
@@ -71,27 +72,59 @@ def encoded(sd: StableDiffusion, examples: list[Example]) -> Latents:
             return end.value
 
 
-def settings_of(options) -> Train:
-    return Train(steps=ENDLESS, batch_size=options.batch_size)
+def settings_of(options) -> Config:
+    train = Train(steps=ENDLESS, batch_size=options.batch_size)
+    never = Objective(every=ENDLESS)  # measuring is counted apart
+    return Config(
+        word=WORD,
+        num_vectors=options.num_vectors,
+        seed=SEED,
+        train=train,
+        objective=never,
+        stop=Stop(rule="never"),
+    )
 
 
 def ours(sd: StableDiffusion, examples: list[Example], options) -> Iterator[Any]:
     """`inversion`'s own loop; the pictures are encoded before its first step."""
-    latents = encoded(sd, examples)
-    material = Material(examples, latents, TEMPLATES, WORD)
-    rows = initial_rows(sd, "", options.num_vectors, SEED)
-    ids = register(sd, WORD, options.num_vectors).token_ids
-    with training_rows(sd.text_encoder, ids, rows) as word:
-        yield from train(sd, word, material, settings_of(options), SEED)
+    config = settings_of(options)
+    words = prepare_words(sd, config)
+    material = Material(examples, encoded(sd, examples), TEMPLATES, WORD)
+    with training_rows(sd.text_encoder, words.token_ids, words.rows) as word:
+        yield from train(sd, word, material, config, words.norms)
 
 
-def theirs(sd: StableDiffusion, examples: list[Example], options, keep: bool) -> Iterator[Any]:
-    """The whole-table method, with the VAE in every step or with `keep`, without it."""
-    pictures = read_pictures(examples, sd.resolution, options.batch_size)
-    latents = encoded(sd, examples) if keep else None
-    rows = initial_rows(sd, "", options.num_vectors, SEED)
-    rate = settings_of(options).learning_rate
+def theirs(sd: StableDiffusion, examples: list[Example], options, variant: str) -> Iterator[Any]:
+    """The whole-table method; of its own repetitions `variant` leaves some out."""
+    pictures = read_pictures(examples, sd.resolution, options.batch_size, variant == THEIRS)
+    latents = encoded(sd, examples) if variant == CACHED else None
+    config = settings_of(options)
+    rows = prepare_words(own_copy(sd), config).rows
+    rate = config.train.learning_rate
+    assert isinstance(rate, float)
     yield from full_table_steps(sd, pictures, WORD, rows, rate, latents)
+
+
+def floor(sd: StableDiffusion, examples: list[Example], options) -> dict[str, Callable[[], Any]]:
+    """What no step can do without: the U-Net forward (and as much again backward, since no weight
+    has a gradient), the text encoder forward and backward; of one batch, in float32."""
+    config = settings_of(options)
+    words = prepare_words(sd, config)
+    material = Material(examples, encoded(sd, examples), TEMPLATES, WORD)
+    word = PseudoWord(sd.text_encoder.get_input_embeddings(), words.token_ids, words.rows)  # type: ignore[arg-type]
+    sd.text_encoder.set_input_embeddings(word)
+    batch = make_batch(sd, material, config.train, SEED, 0, range(options.batch_size))
+    with torch.no_grad():
+        hidden_states = sd.text_encoder(batch.token_ids)[0]
+
+    def unet() -> None:
+        with torch.no_grad():
+            sd.unet(batch.x_0, batch.timesteps, encoder_hidden_states=hidden_states)
+
+    def encoder() -> None:
+        sd.text_encoder(batch.token_ids)[0].square().mean().backward()
+
+    return {UNET: unet, ENCODER: encoder}
 
 
 def own_copy(sd: StableDiffusion) -> StableDiffusion:
@@ -114,7 +147,7 @@ def steps_of(variant: str, sd: StableDiffusion, options) -> Iterator[Any]:
         )
     if variant == OURS:
         return ours(own_copy(sd), examples, options)
-    return theirs(own_copy(sd), examples, options, keep=variant == CACHED)
+    return theirs(own_copy(sd), examples, options, variant)
 
 
 def print_peak(options) -> None:
@@ -133,9 +166,10 @@ def print_peak(options) -> None:
 def seconds_of_steps(sd: StableDiffusion, options) -> tuple[dict[str, list[float]], float]:
     """Each variant's steps, and the seconds that ours takes once to encode the pictures."""
     variants: dict[str, Callable[[], Any]] = {}
-    for variant in (OURS, THEIRS, CACHED):
-        variants[variant] = steps_of(variant, sd, options).__next__
     examples = find_examples(Config(data=options.pictures), Path())
+    for variant in METHODS:
+        variants[variant] = steps_of(variant, sd, options).__next__
+    variants |= floor(own_copy(sd), examples, options)
     start = time.perf_counter()
     encoded(sd, examples)
     once = measuring.clock(sd.device) - start
@@ -163,7 +197,7 @@ def seconds_of_words(device: torch.device, options) -> dict[str, dict[str, list[
 
 def table_of_steps(durations: dict[str, list[float]], memory: dict[str, float]) -> str:
     rows = []
-    for variant in (OURS, THEIRS, CACHED):
+    for variant in METHODS:
         ratio = measuring.ratios(durations[variant], durations[OURS])
         more = measuring.how_much_more(memory[variant], memory[OURS])
         rows.append([
@@ -172,6 +206,21 @@ def table_of_steps(durations: dict[str, list[float]], memory: dict[str, float]) 
         ])  # fmt: skip
     head = ["method", "a step", "x ours", "peak memory beyond the model", "x ours"]
     return measuring.markdown(head, rows)
+
+
+def table_of_floor(durations: dict[str, list[float]], options) -> str:
+    """How near a step is to the work that no step can do without."""
+    least = [
+        2 * unet + encoder
+        for unet, encoder in zip(durations[UNET], durations[ENCODER], strict=True)
+    ]
+    above = times(measuring.ratios(durations[OURS], least))
+    rows = [[name, seconds(spread(durations[name]))] for name in (UNET, ENCODER)]
+    rows.append(["2 x the U-Net + the text encoder", seconds(spread(least))])
+    rows.append(["a step (ours)", seconds(spread(durations[OURS]))])
+    size = options.batch_size
+    head = measuring.markdown(["the floor of a step", f"{size} pictures"], rows)
+    return f"{head}\n\nA step is {above} times its floor."
 
 
 def table_of_words(parts: dict[str, dict[str, list[float]]], memory: dict[str, float]) -> str:
@@ -200,7 +249,8 @@ def _sums(lists: list[list[float]]) -> list[float]:
 
 def report(sd: StableDiffusion, options, facts, durations, once, parts, memory) -> str:
     pictures = len(find_examples(Config(data=options.pictures), Path()))
-    vocabulary, width = sd.text_encoder.get_input_embeddings().weight.shape
+    table = sd.text_encoder.get_input_embeddings().get_parameter("weight")
+    vocabulary, width = table.shape
     paragraph = measuring.paragraph
     how = paragraph(f"""Median (quartiles) of {options.rounds} steps of each method, taken in turn;
         the ratio is taken within each turn. {measuring.name_of(sd)}, {sd.resolution} px, batch size
@@ -208,15 +258,17 @@ def report(sd: StableDiffusion, options, facts, durations, once, parts, memory) 
         method in a process of its own, {MEMORY_STEPS} steps, preparations included.""")
     what = paragraph(f"""*Full table* is the method of diffusers' examples/textual_inversion,
         written anew: the whole table of {vocabulary:,} x {width} is trained and restored, and every
-        step encodes its pixels. Reading the picture files, which that example repeats as well, is
-        not counted. *Latents kept* spares it the VAE, as we do. Ours encodes the {pictures}
-        pictures once, mirrored as well: {once:.2f} s, not part of the steps.""")
+        step reads its {options.batch_size} picture files, resizes them and encodes them with the
+        VAE. *Files read once* spares it the reading, *latents kept* the VAE as well; what is then
+        left over ours is the table. Ours encodes the {pictures} pictures once, mirrored as well:
+        {once:.2f} s, not part of the steps.""")
     word = paragraph(f"""CLIP-L's text encoder with random weights, table {clip_l.TOKENS:,} x
         {clip_l.WIDTH}, one prompt; median (quartiles) of {options.word_rounds} steps. The U-Net,
         the same for both, is left out.""")
     return "\n\n".join([
         "# A training step", measuring.described(facts), how, table_of_steps(durations, memory),
-        what, "## The word itself, at the size of Stable Diffusion 1.x", word,
+        what, table_of_floor(durations, options),
+        "## The word itself, at the size of Stable Diffusion 1.x", word,
         table_of_words(parts, memory),
     ]) + "\n"  # fmt: skip
 
@@ -228,7 +280,7 @@ def main() -> None:
         print_peak(options)
         return
     locate(options.model)  # a missing model is said before any work
-    variants = (OURS, THEIRS, CACHED, WORD_OURS, WORD_THEIRS)
+    variants = (*METHODS, WORD_OURS, WORD_THEIRS)
     device = pick_device(options.device)
     facts = measuring.machine(device)
     memory = {variant: measuring.in_own_process(variant) for variant in variants}
