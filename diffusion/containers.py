@@ -137,6 +137,8 @@ def _read_pickle(path: Path) -> Contents:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 entries = tuple(archive.namelist())
+                if sum(entry.file_size for entry in archive.infolist()) > LARGEST_PICKLE:
+                    raise MemoryError("unpacks to more than any word has")
         # weights_only: torch's restricted unpickler, which runs no code from the file. A
         # ParameterDict becomes our own class, whose only deed is to keep what it is given.
         stand_in = (Parameters, "torch.nn.modules.container.ParameterDict")

@@ -95,6 +95,11 @@ def require_known_words(sd: StableDiffusion, prompt: str, learned: Sequence[str]
     known = {*sd.tokenizer.get_added_vocab(), *learned}
     for word in re.findall(r"<[^\s<>]+>", prompt):
         if word not in known:
+            if word.strip("<>") in learned:
+                raise UserError(
+                    f"the prompt {prompt!r} uses {word}, but its file calls it "
+                    f"{word.strip('<>')}: write it without brackets"
+                )
             named = sorted(w for w in known if w.startswith("<") and "|" not in w)
             raise UserError(
                 f"the prompt {prompt!r} uses {word}, which the model does not know: invert it "

@@ -54,7 +54,7 @@ def test_the_same_word_is_the_same_bytes(word, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def with_chunk(path, text):
+def with_chunk(path, text: str):
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("sd-ti-embedding", text)
     Image.new("RGB", (8, 8)).save(path, pnginfo=chunks)
@@ -82,6 +82,9 @@ BAD = {
     ),
     "says of its word is damaged": lambda p, w: with_chunk(
         p, encoded({"string_to_param": {"*": {"TORCHTENSOR": [[1, 2], [3]]}}})
+    ),
+    "of its word is damaged; get": lambda p, w: with_chunk(
+        p, base64.b64encode(b"[" * 100_000).decode()
     ),
 }
 

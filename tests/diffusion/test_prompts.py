@@ -88,3 +88,9 @@ def test_a_word_that_nobody_taught_is_refused(sd):
     require_known_words(sd, "a cat in the style of <w>, 1 < 2 > 0")
     with pytest.raises(UserError, match=r"<v>.*known: <w>"):
         require_known_words(sd, "<v> and <w>")
+
+
+def test_a_word_that_its_file_calls_otherwise_is_told(sd):
+    """AUTOMATIC1111's files name words without brackets."""
+    with pytest.raises(UserError, match=r"its file calls it wildsmith: write it without brackets"):
+        require_known_words(sd, "a cat by <wildsmith>", ["wildsmith"])
