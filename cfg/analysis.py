@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from cfg.cells import Frame, Line, Sweep
+from cfg.frames import read_frame
 from cfg.judge import Judge
 from cfg.showing import Analysis
 from cfg.transitions import (
@@ -76,12 +76,6 @@ class Group:
     def line(self) -> Line:
         """The first seed's line, for what the others have in common with it."""
         return self.lines[0].line
-
-
-def read_frame(frame: Frame) -> np.ndarray:
-    """The picture of a frame, uint8 [H, W, 3]."""
-    with Image.open(frame.path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def measure(sweep: Sweep, line: Line, judge: Judge) -> Measured:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cfg.analysis import Measured, read_frame, speeds
+from cfg.analysis import Measured, speeds
 from cfg.cells import Frame, Line, Sweep, plain
+from cfg.frames import read_frame
 from cfg.showing import Video
 from cfg.strip import NIGHT, Strip, curve_panel, mark_scale, shortened
 from lab.images import enlarge, font

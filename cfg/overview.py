@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from cfg.analysis import Group, Measured, common_scales, mean_over_seeds, read_frame, speeds
+from cfg.analysis import Group, Measured, common_scales, mean_over_seeds, speeds
 from cfg.cells import Frame, Sweep, plain
 from cfg.config import Config
 from cfg.film import chosen_lines, labels
+from cfg.frames import read_frame
 from cfg.strip import DIM, shortened
 from lab.images import enlarge, font, grid, save_png
 from lab.run import write_atomically

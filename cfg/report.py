@@ -15,7 +15,6 @@ from cfg.analysis import (
     common_scales,
     diversity_over_seeds,
     mean_over_seeds,
-    read_frame,
     settled_over_seeds,
     speeds,
 )
@@ -23,6 +22,7 @@ from cfg.cells import Frame, Sweep, plain
 from cfg.comparison import compare, rivals
 from cfg.config import Config
 from cfg.film import chosen_lines, labels
+from cfg.frames import read_frame
 from cfg.overview import COLOURS, about
 from cfg.telemetry import read_telemetry
 from lab.page import picture, write_page
