@@ -178,7 +178,8 @@ def _objects(model, processor, image: Image.Image, labels: tuple[str, ...]) -> I
     for score, corners, what in zip(
         result["scores"], result["boxes"], result["text_labels"], strict=True
     ):
-        if box := _box(*corners.tolist(), 1.0, image.size):
+        x0, y0, x1, y1 = corners.tolist()
+        if box := _box(x0, y0, x1, y1, 1.0, image.size):
             yield Found(box, float(score), str(what))
 
 
@@ -194,8 +195,8 @@ def _segments(model, processor, image: Image.Image, labels: tuple[str, ...]) -> 
         for index in range(1, count):
             x, y, w, h, area = stats[index]
             across, down = image.width / heat.shape[1], image.height / heat.shape[0]
-            corners = (x * across, y * down, (x + w) * across, (y + h) * down)
-            box = _box(*corners, 1.0, image.size)
+            far = (x + w) * across, (y + h) * down
+            box = _box(x * across, y * down, *far, 1.0, image.size)
             if box and area >= 1e-3 * heat.size:  # less is noise
                 yield Found(box, float(heat[areas == index].mean()), what)
 

@@ -225,8 +225,8 @@ def saliency(image: Image.Image | np.ndarray) -> Map:
     total = np.zeros(lab.shape[:2], np.float32)
     for name, cue in CUES.items():
         total += WEIGHTS.get(name, 1.0) * normalised(without_gutters(cue(lab)))
-    blend = (total / max(float(total.max()), 1e-12) * centre_prior(*total.shape)) ** SHARPNESS
-    blend *= text_weight(rgb, total.shape)
+    blend = (total / max(float(total.max()), 1e-12) * centre_prior(*lab.shape[:2])) ** SHARPNESS
+    blend *= text_weight(rgb, lab.shape[:2])
     mass = float(blend.sum())
     return (blend / mass if mass > 0 else np.full_like(blend, 1 / blend.size)).astype(np.float32)
 

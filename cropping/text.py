@@ -48,7 +48,7 @@ def _letters(rgb: np.ndarray) -> np.ndarray:
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     fits = (height <= tallest) & (height >= 2) & (width <= 6 * tallest) & (area >= 2)
     fits[0] = False
-    return fits[marks].astype(np.uint8) if count > 1 else np.zeros_like(ink)
+    return np.take(fits, np.asarray(marks)).astype(np.uint8) if count > 1 else np.zeros_like(ink)
 
 
 def _blocks(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
@@ -64,14 +64,14 @@ def _blocks(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
     if long.sum() < LINES:
         return []
     joined = cv2.morphologyEx(
-        long[marks].astype(np.uint8), cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8)
+        np.take(long, np.asarray(marks)).astype(np.uint8),
+        cv2.MORPH_CLOSE,
+        np.ones((gap, gap), np.uint8),
     )
     _, areas, boxes, _ = cv2.connectedComponentsWithStats(joined)
-    middles = stats[long, :2] + stats[long, 2:4] // 2
-    # A line's own middle may be a gap between letters that closing has filled, so it is in a block.
-    of_line = areas[middles[:, 1], middles[:, 0]]
-    rows = np.bincount(of_line, minlength=len(boxes))
-    return [tuple(boxes[k, :4]) for k in range(1, len(boxes)) if rows[k] >= LINES]
+    firsts = np.array([areas[marks == k][0] for k in np.flatnonzero(long)])
+    rows = np.bincount(firsts, minlength=len(boxes))
+    return [tuple(boxes[k, :4].tolist()) for k in range(1, len(boxes)) if rows[k] >= LINES]
 
 
 def _is_paper(rgb: np.ndarray, letters: np.ndarray) -> bool:
