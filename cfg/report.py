@@ -146,20 +146,22 @@ def _facts(sweep: Sweep, groups: Sequence[Group]) -> list[tuple[str, str]]:
     drawn = f"{len(sweep.frames):,}"
     facts = [(drawn if len(sweep.frames) == whole else f"{drawn} of {whole:,}", "pictures drawn")]
     first = groups[0]
+    name = labels([group.line for group in groups])[0]
+    of = f": {name}" if name else ""
     several = len(first.lines) > 2
     if several:
         sure = [s for s in first.shared if s.support >= 0.95]
         places = ", ".join(f"{s.transition.at:.2f}" for s in sure) or "none"
-        facts.append((places, f"transitions that {len(first.lines)} seeds share"))
+        facts.append((places, f"transitions that {len(first.lines)} seeds share{of}"))
         settled = settled_over_seeds(first)
         known = sum(scale is not None for scale in first.settled)
         if settled:
-            facts.append((f"{settled[0]:.1f}", "the scale from which nothing changes (mean)"))
+            facts.append((f"{settled[0]:.1f}", f"the scale from which nothing changes{of}"))
         else:
-            facts.append((f"{known} of {len(first.lines)}", "seeds whose pictures settle"))
+            facts.append((f"{known} of {len(first.lines)}", f"seeds whose pictures settle{of}"))
     else:
         own = ", ".join(f"{t.at:.2f}" for t in first.own[0][:5]) or "none"
-        facts.append((own, f"transitions of seed {first.line.seed} alone"))
+        facts.append((own, f"transitions of seed {first.line.seed} alone{of}"))
         at = first.settled[0]
         facts.append(("never" if at is None else f"{at:g}", "the scale from which nothing changes"))
     facts.append((str(len(sweep.jumps)) if sweep.threshold else "–", "jumps of an adaptive sweep"))

@@ -1,7 +1,7 @@
 """Render the figures of docs/guidance.md: `python docs/figures.py`.
 
-The first two are closed form. The pictures are the contact sheets of two experiments, which are run
-if they have not been: guidance-rules.yaml and guidance-house.yaml (minutes on two cores).
+The first two are closed form. The pictures are of two experiments, guidance-rules.yaml and
+guidance-house.yaml, which are run if they have not been (minutes on two cores).
 """
 
 import argparse
@@ -16,7 +16,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from cfg.cells import plain, read_listing
+from cfg.frames import read_frame
 from cfg.guidance import guide
+from lab.images import enlarge, grid
 from lab.run import write_atomically
 
 HERE = Path(__file__).parent
@@ -109,12 +112,25 @@ def save(figure: Figure, path: Path) -> None:
     print(path)
 
 
-def contact_sheet(experiment: str, outputs: Path, width: int, path: Path) -> None:
-    """Run an experiment, unless it is finished, and keep its contact sheet as JPEG."""
+def swept(experiment: str, outputs: Path) -> Path:
+    """Run an experiment, unless it is finished; its folder."""
     command = [sys.executable, "-m", "studio", "cfg", "--outputs", str(outputs)]
     subprocess.run([*command, f"experiments/{experiment}.yaml"], cwd=ROOT, check=True)
-    with Image.open(outputs / experiment / "cfg/contact-sheet.png") as image:
-        sheet = image.convert("RGB")
+    return outputs / experiment / "cfg"
+
+
+def draw_rules(folder: Path, path: Path) -> None:
+    """The first seed of every rule as a row of scales."""
+    sweep = read_listing(folder)
+    lines = [line for line in sweep.lines if line.seed == sweep.lines[0].seed]
+    frames = [frame for line in lines for frame in sweep.of(line)]
+    pictures = [enlarge(Image.fromarray(read_frame(frame)), 128) for frame in frames]
+    scales = [f"s = {plain(frame.scale)}" for frame in frames]
+    names = [str(line.rule) for line in lines]
+    save_jpeg(grid(pictures, len(sweep.scales), scales, row_labels=names), 1300, path)
+
+
+def save_jpeg(sheet: Image.Image, width: int, path: Path) -> None:
     if sheet.width > width:
         height = round(sheet.height * width / sheet.width)
         sheet = sheet.resize((width, height), Image.Resampling.LANCZOS)
@@ -132,8 +148,10 @@ def main() -> None:
     draw_lines(pictures / "guidance-predictions.png")
     draw_densities(pictures / "guidance-densities.png")
     if not options.toys:
-        contact_sheet("guidance-house", options.outputs, 1100, pictures / "guidance-house.jpg")
-        contact_sheet("guidance-rules", options.outputs, 1300, pictures / "guidance-rules.jpg")
+        draw_rules(swept("guidance-rules", options.outputs), pictures / "guidance-rules.jpg")
+        house = swept("guidance-house", options.outputs) / "contact-sheet.png"
+        with Image.open(house) as image:
+            save_jpeg(image.convert("RGB"), 1100, pictures / "guidance-house.jpg")
 
 
 if __name__ == "__main__":
