@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffusion.formats import save_embedding
-from diffusion.pseudo_word import PseudoWord, training_rows
+from diffusion.pseudo_word import PseudoWord, is_new, training_rows
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
 from inversion import checks, data, evaluation, previews, report
 from inversion.batches import Material
@@ -198,7 +198,10 @@ def _show(run: Run, folder: Path, config: Config) -> None:
     """Name the files to look at, and say how it went."""
     facts = json.loads((folder / LEARNED).read_text(encoding="utf-8"))
     for token in facts["vectors"]:
-        what = f"the word {token}, for diffusers, AUTOMATIC1111 and ComfyUI"
+        programs = "diffusers, AUTOMATIC1111 and ComfyUI"
+        if not is_new(token):
+            programs = "AUTOMATIC1111, which lets it stand for that word in prompts"
+        what = f"the word {token}, for {programs}"
         run.show(run.folder / file_name(token), what)
     if config.previews.prompts:
         run.show(folder / "previews.png", "previews: how the word grew, step by step")

@@ -1,5 +1,6 @@
 """Real processes that share the steps of a training."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from diffusion.formats import load_embedding
 from studio.cli import main
@@ -20,6 +22,7 @@ inversion:
   model: {model}
   data: {data}
   device: cpu
+  buckets: true
   train: {{steps: 5, batch_size: 4, learning_rate: 1e-3}}
   previews: {{every: 5, prompts: ["ab [name]"], steps: 2}}
 """
@@ -28,6 +31,9 @@ inversion:
 @pytest.mark.slow
 def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, draw_noise):
     data = draw_noise(5, (32, 32))
+    for name in ("wide", "long"):  # another shape, with a mask
+        Image.effect_noise((40, 24), 50).convert("RGB").save(data / f"{name}.png")
+        Image.linear_gradient("L").resize((40, 24)).save(data / f"{name}.mask.png")
     file = tmp_path / "x.yaml"
     file.write_text(SETTINGS.format(model=tiny_sd_folder, data=data))
     launched = subprocess.run(
@@ -45,4 +51,6 @@ def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, 
     )
     torch.testing.assert_close(two, one, rtol=0, atol=1e-5)
     lines = (tmp_path / "two/x/inversion/metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 5
+    assert [json.loads(line)["step"] for line in lines] == list(range(6))  # 0: before training
+    kept = [{path.name for path in (tmp_path / n / ".latents").iterdir()} for n in ("two", "one")]
+    assert kept[0] == kept[1] and len(kept[0]) == 7
