@@ -11,6 +11,7 @@ from cfg import adaptive
 from cfg.cells import Frame, Jump, Line, Sweep, frames_of
 from cfg.frames import missing, read_frame, remove_others
 from cfg.sweep import render, waves_of
+from diffusion.pseudo_word import mentions
 from diffusion.stable_diffusion import StableDiffusion
 from lab.processes import Processes
 from lab.run import Progress, Run
@@ -35,7 +36,7 @@ class Plan:
     def frames(self, line: Line, indices: Sequence[int] | None = None) -> tuple[Frame, ...]:
         """The frames of a line at some indices of the range, or at all of them."""
         said = f"{line.prompt}\n{line.negative_prompt}"
-        words = {word: sha for word, sha in self.settings["words"].items() if word in said}
+        words = {w: sha for w, sha in self.settings["words"].items() if mentions(said, w)}
         settings = {**self.settings, "words": words, "batch_size": self.batch_size}
         return frames_of(line, self.scales, self.folder, settings, indices)
 

@@ -2,15 +2,16 @@
 
 import json
 import shutil
+from decimal import Decimal
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from cfg import job, sheet, sweep
-from cfg.config import Config, exact_scales
-from cfg.sweep import KEY
+from cfg import job
+from cfg.cells import read_listing
+from cfg.config import Config
+from cfg.frames import read_frame
 from diffusion.formats import save_embedding
 from lab.errors import UserError
 from lab.run import Run
@@ -50,6 +51,12 @@ def evaluations(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def unshown(monkeypatch):
+    """Frames without film and report, which other tests look at: they take most of the time."""
+    monkeypatch.setattr(job, "show", lambda config, run, sweep: iter(()))
+
+
 def swept(outputs, config, stop_after=None):
     """Run the job, or its beginning; its folder and the run."""
     with Run(outputs, "x", "cfg") as run:
@@ -61,42 +68,42 @@ def swept(outputs, config, stop_after=None):
 
 
 def pictures(folder):
-    return {path.name: path.read_bytes() for path in (folder / "frames").glob("*.png")}
+    frames = folder / "frames"
+    return {str(path.relative_to(frames)): path.read_bytes() for path in frames.rglob("*.png")}
+
+
+def names(*scales):
+    return [f"{scale:06.2f}.png" for scale in scales]
 
 
 def test_everything_is_there_and_a_second_run_does_nothing(tmp_path, configured, evaluations):
     folder, run = swept(tmp_path, configured())
-    assert sorted(pictures(folder)) == [f"{i:06}.png" for i in range(9)]
-    assert len(evaluations) == 3 * 2 * 2  # chunks, steps, predictions
+    assert [name.partition("/")[2] for name in sorted(pictures(folder))] == names(
+        *(i / 4 for i in range(9))
+    )
+    # two rows for all at the first step; then 16 rows in calls of four
+    assert len(evaluations) == 1 + 4
     for name in ("guidance.mp4", "contact-sheet.png", "curve.png", "sweep.json", "metrics.jsonl"):
         assert (folder / name).stat().st_size > 0
     listing = json.loads((folder / "sweep.json").read_text())
     assert [line["guidance_scale"] for line in listing["frames"]] == [i / 4 for i in range(9)]
     assert all((folder / line["file"]).exists() for line in listing["frames"])
+    assert listing["batch_size"] == 4
+    assert len(list(read_video(folder / "guidance.mp4"))) == 9
     assert not run.reused
     evaluations.clear()
     assert swept(tmp_path, configured())[1].reused
     assert evaluations == []
 
 
+@pytest.mark.usefixtures("unshown")
 def test_frames_are_clean_native_pictures_that_know_their_scale(tmp_path, configured):
     folder, _ = swept(tmp_path, configured(to=1.0))
-    with Image.open(folder / "frames" / "000003.png") as image:
+    (path,) = folder.glob("frames/*/000.75.png")
+    with Image.open(path) as image:
         assert image.size == (32, 32)
         assert image.info["guidance_scale"] == "0.75"
         assert json.loads(image.info["parameters"])["prompt"] == "a cat"
-
-
-def test_metrics_say_how_far_each_picture_is_from_the_one_before(tmp_path, configured):
-    folder, run = swept(tmp_path, configured(to=1.0))
-    lines = run.metrics()
-    assert [line["index"] for line in lines] == [0, 1, 2, 3, 4]
-    assert lines[0]["distance"] is None
-    images = [Image.open(folder / "frames" / f"{i:06}.png") for i in (1, 2)]
-    before, after = (np.asarray(image, np.float64) for image in images)
-    expected = ((after - before) ** 2).mean() ** 0.5 / 255
-    assert lines[2]["distance"] == pytest.approx(expected)
-    assert lines[2]["saturation"] == pytest.approx((after.max(2) - after.min(2)).mean() / 255)
 
 
 def test_stopped_and_damaged_it_ends_with_the_same_bytes(tmp_path, configured, evaluations):
@@ -104,52 +111,65 @@ def test_stopped_and_damaged_it_ends_with_the_same_bytes(tmp_path, configured, e
     with pytest.raises(KeyboardInterrupt):
         swept(tmp_path, configured(), stop_after=6)
     folder = tmp_path / "x" / "cfg"
-    begun = pictures(folder)
-    assert 0 < len(begun) < 9
+    begun = sorted((folder / "frames").rglob("*.png"))
+    assert 2 < len(begun) < 9
     assert not (folder / "guidance.mp4").exists()
-    torn = folder / "frames" / "000001.png"
-    torn.write_bytes(torn.read_bytes()[:100])
-    (folder / "frames" / "000002.png").unlink()
-    (folder / "frames" / ".tmp-0123.png").write_bytes(b"left by a kill")
+    begun[0].write_bytes(begun[0].read_bytes()[:100])
+    begun[1].unlink()
+    begun[1].with_name(".tmp-0123.png").write_bytes(b"left by a kill")
     evaluations.clear()
     swept(tmp_path, configured())
     assert pictures(folder) == pictures(whole)
-    assert len(evaluations) < 3 * 2 * 2 + 1
-    for name in ("guidance.mp4", "contact-sheet.png", "metrics.jsonl"):
+    assert len(evaluations) < 5
+    for name in ("guidance.mp4", "contact-sheet.png", "metrics.jsonl", "sweep.json"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.usefixtures("unshown")
 def test_frames_removed_from_a_finished_sweep_are_drawn_again(tmp_path, configured, evaluations):
     folder, _ = swept(tmp_path, configured())
     before = pictures(folder)
-    (folder / "frames" / "000005.png").unlink()
+    next(folder.glob("frames/*/001.25.png")).unlink()
     evaluations.clear()
     swept(tmp_path, configured())
     assert pictures(folder) == before
-    assert len(evaluations) == 1 * 2 * 2
+    assert len(evaluations) == 2
 
 
+@pytest.mark.usefixtures("unshown")
 def test_a_widened_sweep_renders_only_what_is_new(tmp_path, configured, evaluations):
-    folder, _ = swept(tmp_path, configured(to=1.75))  # eight frames, two chunks
+    folder, _ = swept(tmp_path, configured(to=1.75))
     before = pictures(folder)
     evaluations.clear()
     _, run = swept(tmp_path, configured(to=2.75))
     after = pictures(folder)
     assert len(after) == 12
     assert {name: after[name] for name in before} == before
-    assert len(evaluations) == 1 * 2 * 2
+    assert len(evaluations) == 1 + 2  # four new scales: a shared row each, then eight rows
     assert any("8 of 12 frames" in note for note in run.notes)
+    evaluations.clear()
+    swept(tmp_path, configured(to=2.75, seed=[0, 1]))  # another seed, and the one that is there
+    assert len(pictures(folder)) == 24
+    assert {name: pictures(folder)[name] for name in after} == after
+    finer = configured(to=0.75, step=0.125)
+    evaluations.clear()
+    swept(tmp_path, finer)
+    assert len(pictures(folder)) == 7
+    assert len(evaluations) == 1 + 2
     evaluations.clear()
     swept(tmp_path, configured(to=0.75))
     assert evaluations == []
-    assert sorted(pictures(folder)) == [f"{i:06}.png" for i in range(4)]
-    assert len(list(read_video(folder / "guidance.mp4"))) == 4
+    assert len(pictures(folder)) == 4
 
 
-def test_another_seed_prompt_or_weight_is_another_sweep(tmp_path, configured, evaluations):
+@pytest.mark.usefixtures("unshown")
+def test_another_seed_prompt_or_rule_is_another_sweep(tmp_path, configured, evaluations):
     settings = {}
     swept(tmp_path, configured(to=0.75))
-    for change in ({"seed": 1}, {"prompt": "a dog"}, {"steps": 3}, {"negative_prompt": "fog"}):
+    for change in (
+        {"seed": 1}, {"prompt": "a dog"}, {"steps": 3}, {"negative_prompt": "fog"},
+        {"rule": "apg"}, {"rule": {"name": "apg", "eta": 0.5}}, {"batch_size": 3},
+    ):  # fmt: skip
         evaluations.clear()
         settings |= change  # one change at a time
         swept(tmp_path, configured(to=0.75, **settings))
@@ -159,57 +179,70 @@ def test_another_seed_prompt_or_weight_is_another_sweep(tmp_path, configured, ev
     assert evaluations == []  # another film of the same pictures
 
 
-def test_the_film_shows_every_scale_exactly_once(tmp_path, configured, monkeypatch):
-    """1,001 frames that carry their index in binary, read back from the file."""
-
-    def coded(index):
-        bits = [255 * (index >> bit & 1) for bit in range(16)]
-        return np.repeat(np.repeat(np.array(bits, np.uint8)[None, :, None], 3, axis=2), 4, axis=1)
-
-    def drawing_codes(sd, chunks, config):
-        for chunk in chunks:
-            for frame in filter(None, chunk):
-                image = Image.fromarray(np.repeat(coded(frame.index), 32, axis=0))
-                image.save(frame.path, pnginfo=_text({KEY: frame.key}))
-            yield sweep.Rendered(0, 0, 0)
-
-    monkeypatch.setattr(sweep, "render", drawing_codes)
-    folder, _ = swept(tmp_path, configured(to=20.0, step=0.02))
-    seen = []
-    for picture in read_video(folder / "guidance.mp4"):
-        bits = picture[16, 2:64:4].mean(axis=1) > 127
-        seen.append(sum(int(bit) << place for place, bit in enumerate(bits)))
-    assert seen == list(range(1001))
-
-
-def _text(chunks):
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for key, value in chunks.items():
-        info.add_text(key, value)
-    return info
+@pytest.mark.usefixtures("unshown")
+def test_an_adaptive_sweep_draws_some_of_the_dense_ones_frames(tmp_path, configured):
+    scales = {"from": 0.0, "to": 4.0, "step": 0.05}
+    dense, _ = swept(tmp_path / "dense", configured(guidance_scales=scales))
+    sparing = {**scales, "adaptive": True, "threshold": 0.4}
+    folder, run = swept(tmp_path, configured(guidance_scales=sparing))
+    everything, some = pictures(dense), pictures(folder)
+    assert len(some) < len(everything) / 2
+    assert {name: everything[name] for name in some} == some
+    sweep = read_listing(folder)
+    assert (len(sweep.scales), len(sweep.frames), sweep.threshold) == (81, len(some), 0.4)
+    assert sweep.frames[-1].index == 80
+    assert any(f"{len(some)} of 81 pictures" in note for note in run.notes)
+    with pytest.raises(KeyboardInterrupt):
+        swept(tmp_path / "again", configured(guidance_scales=sparing), stop_after=7)
+    again, _ = swept(tmp_path / "again", configured(guidance_scales=sparing))
+    assert pictures(again) == some
+    # a lower threshold needs more, and draws nothing twice
+    finer, _ = swept(tmp_path, configured(guidance_scales={**sparing, "threshold": 0.2}))
+    assert some.items() < pictures(finer).items()
 
 
-def test_the_scale_is_written_below_the_picture_and_not_on_it(tmp_path, configured):
-    folder, _ = swept(tmp_path, configured(to=0.5))
-    film = list(read_video(folder / "guidance.mp4"))
-    assert film[0].shape == (64 + 36, 64, 3)
-    plain, _ = swept(tmp_path / "plain", configured(to=0.5, video={"size": 64, "label": False}))
-    assert next(read_video(plain / "guidance.mp4")).shape == (64, 64, 3)
-    assert pictures(plain) == pictures(folder)
+@pytest.mark.usefixtures("unshown")
+def test_a_jump_is_reported_and_not_blended(tmp_path, configured):
+    """Where neighbours at the smallest step still differ, sweep.json says so."""
+    scales = {"from": 0.0, "to": 1.0, "step": 0.25, "adaptive": True, "threshold": 0.01}
+    folder, run = swept(tmp_path, configured(guidance_scales=scales))
+    jumps = read_listing(folder).jumps
+    assert len(jumps) == 4
+    assert all(jump.above - jump.below == Decimal("0.25") for jump in jumps)
+    assert all(jump.distance > 0.01 for jump in jumps)
+    assert any("4 jumps" in note for note in run.notes)
 
 
-def test_a_selection_has_both_ends_and_zero_and_one(tmp_path, configured):
-    scales = exact_scales(configured(to=20.0, step=0.02).guidance_scales)
-    planned = sweep.frames_of([scale - 1 for scale in scales], tmp_path, {})
-    chosen = sheet.choose(planned, 24)
-    assert 23 <= len(chosen) <= 26
-    assert {-1, 0, 1, 19} <= {float(frame.scale) for frame in chosen}
-    assert [frame.index for frame in chosen] == sorted({frame.index for frame in chosen})
-    assert sheet.choose(planned[:5], 24) == list(planned[:5])
+@pytest.mark.usefixtures("unshown")
+def test_the_measured_batch_size_is_kept(tmp_path, configured, monkeypatch):
+    folder, run = swept(tmp_path, configured(to=0.5, batch_size="auto"))
+    kept = json.loads((folder / "batch-size.json").read_text())["batch_size"]
+    assert run.manifest["batch_size"] == kept == read_listing(folder).batch_size
+    monkeypatch.setattr("cfg.batching.measure", lambda *_: {1: 0.0})
+    assert read_listing(swept(tmp_path, configured(batch_size="auto"))[0]).batch_size == kept
 
 
+@pytest.mark.usefixtures("unshown")
+def test_a_name_stands_for_every_word(tmp_path, configured):
+    generator = torch.Generator().manual_seed(0)
+    for path, token in (("x/inversion/w.safetensors", "<w>"), ("v.safetensors", "<v>")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        save_embedding(tmp_path / path, token, torch.randn(2, 32, generator=generator))
+    words = [str(tmp_path / "v.safetensors")]
+    folder, _ = swept(tmp_path, configured(to=0.5, prompt="a cat by [name]", words=words))
+    sweep = read_listing(folder)
+    assert {line.word for line in sweep.lines} == {"<w>", "<v>"}
+    first, second = (read_frame(sweep.of(line)[-1]) for line in sweep.lines)
+    assert (first != second).any()
+    # a further word leaves the other one's frames where they are
+    before = pictures(folder)
+    folder, _ = swept(tmp_path, configured(to=0.5, prompt="a cat by [name]"))
+    assert pictures(folder).items() < before.items()
+    with pytest.raises(UserError, match="no word to stand for it"):
+        swept(tmp_path / "empty", configured(prompt="a cat by [name]"))
+
+
+@pytest.mark.usefixtures("unshown")
 def test_words_of_the_inversion_and_of_other_files_can_be_used(tmp_path, configured):
     generator = torch.Generator().manual_seed(0)
     for path, token in (("x/inversion/w.safetensors", "<w>"), ("v.safetensors", "<v>")):
@@ -242,6 +275,7 @@ def test_what_cannot_be_is_said_and_nothing_is_written(tmp_path, configured, set
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("unshown")
 def test_a_prompt_that_is_too_long_is_named_with_what_is_lost(tmp_path, configured):
     _, run = swept(tmp_path, configured(to=0.25, prompt="a" * 75 + " dragon"))
     assert any("77 tokens" in note and "'dragon'" in note for note in run.notes)
