@@ -30,7 +30,6 @@ from PIL import Image
 from ruamel.yaml import YAML
 from scene import Sample, Subject, World, compose
 
-from cropping.plan import plan
 from lab.images import find_images, read_image
 from lab.run import write_json, write_text
 
@@ -90,23 +89,26 @@ def timings() -> dict[str, tuple[float, float]]:
 def measured(samples: list[Sample]) -> dict:
     """Every method's row on one set, the oracle's, the tiles' and how often is padded."""
     bests = [scores.best_of(sample) for sample in samples]
-    rows = {
-        name: scores.row(samples, bests, lambda sample, method=method: method(sample.image))
+    windows = {
+        name: [method(sample.image) for sample in samples]
         for name, method in methods.SQUARES.items()
     }
-    of = {id(sample): best.window for sample, best in zip(samples, bests, strict=True)}
-    rows["oracle"] = scores.row(samples, bests, lambda sample: of[id(sample)])
+    windows["oracle"] = [best.window for best in bests]
+    rows = {name: scores.row(samples, bests, found) for name, found in windows.items()}
+    pads = [
+        max(box[2] - box[0], box[3] - box[1]) > min(sample.image.size)
+        for box, sample in zip(windows[methods.PADDED], samples, strict=True)
+    ]
     tiles = {
         name: scores.tiles_whole(samples, lambda sample, method=method: method(sample.image))
         for name, method in methods.TILES.items()
     }
-    kinds = [plan(sample.image, methods.SIZE).kind for sample in samples]
     return {
         "pictures": len(samples),
         "fit": sum(best.score.subjects_whole for best in bests),
         "squares": {name: dataclasses.asdict(row) for name, row in rows.items()},
         "tiles": tiles,
-        "padded": 100 * kinds.count("pad") / len(kinds),
+        "padded": 100 * sum(pads) / len(pads),
     }
 
 
@@ -116,7 +118,8 @@ def ablated(samples: list[Sample]) -> dict:
     found = {}
     for name, without in ABLATIONS.items():
         with without():
-            row = scores.row(samples, bests, lambda sample: methods.ours(sample.image))
+            windows = [methods.ours(sample.image) for sample in samples]
+            row = scores.row(samples, bests, windows)
         found[name] = dataclasses.asdict(row)
         print(name, found[name], file=sys.stderr, flush=True)
     return found

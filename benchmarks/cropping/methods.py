@@ -12,6 +12,7 @@ from cropping.tiles import plan_tiles
 from cropping.window import best_square
 
 SIZE = 512
+PADDED = "ours, padding by default"
 Method = Callable[[Image.Image], Sequence[float]]
 
 
@@ -64,7 +65,7 @@ SQUARES: dict[str, Method] = {
     "smartcrop, min_scale=1": smart,
     "windowed entropy, done right": entropy,
     "ours": ours,
-    "ours, padding by default": padded,
+    PADDED: padded,
 }
 
 

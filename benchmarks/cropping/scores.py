@@ -89,10 +89,10 @@ class Row:
 def row(
     samples: Sequence[Sample],
     bests: Sequence[Best],
-    method: Callable[[Sample], Sequence[float]],
+    windows: Sequence[Sequence[float]],
 ) -> Row:
-    """A method on every picture."""
-    scores = [score(sample.subjects, method(sample)) for sample in samples]
+    """A method, by its window in every picture."""
+    scores = [score(s.subjects, window) for s, window in zip(samples, windows, strict=True)]
     fit = [s.subjects_whole for s, b in zip(scores, bests, strict=True) if b.score.subjects_whole]
     heads = [
         s.heads_whole
