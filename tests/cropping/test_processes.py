@@ -1,0 +1,75 @@
+"""Several processes make what one makes; and none of them outlives a job that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "cropping"]
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("manifest.json", ".lock")
+    }
+
+
+def test_workers_make_what_one_process_makes(pictures, crop):
+    one, two = crop(pictures, "one", workers=1), crop(pictures, "two", workers=2)
+    assert results(one.folder) == results(two.folder)
+
+
+def test_a_launch_makes_what_one_process_makes(tmp_path, pictures, crop):
+    one = crop(pictures, "one")
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        f"cropping: {{source: {pictures}, size: 48, pad: never, scans: {{find: []}}}}\n"
+    )
+    command = [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "two" / "test" / "cropping") == results(one.folder)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from lab.workers import spread
+
+def note_and_sleep(folder):
+    import os
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(spread(note_and_sleep, [sys.argv[1]] * 2, workers=2))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "at work").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(tmp_path / "slow.py"), str(tmp_path / "at work")]
+    parent = subprocess.Popen(command, env=environment)
+    try:
+        deadline = time.monotonic() + 100
+        while len(at_work := list((tmp_path / "at work").iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        parent.kill()
+        parent.wait()
+    while any(Path("/proc", path.name).exists() for path in at_work):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
