@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from cropping.buckets import bucket_for, buckets, step_of
 from cropping.plan import plan
-from cropping.tiles import OVERLAP, plan_tiles, tiles_of
+from cropping.tiles import plan_tiles, tiles_of
 from cropping.window import Box, fit, highlights, share_inside
 
 EVEN = np.ones((40, 60))
@@ -21,7 +21,7 @@ def test_tiles_cover_the_picture_evenly_and_overlap(picture):
     assert starts[0] == 0
     assert starts[-1] == max(picture) - min(picture)
     steps = np.diff(starts)
-    assert (steps <= (1 - OVERLAP) * min(picture) + 1).all()
+    assert (steps <= 0.8 * min(picture) + 1).all()
 
 
 def test_the_focal_square_takes_part_unless_a_tile_is_like_it():
@@ -31,11 +31,10 @@ def test_the_focal_square_takes_part_unless_a_tile_is_like_it():
     focal = fit(importance, (900, 300)).box
     assert focal in windows
     importance = np.zeros((30, 90))
-    importance[:, :25] = 1
+    importance[:, 1:31] = 1
+    assert 5 <= fit(importance, (900, 300)).box.x0 <= 20
     windows = [tile.box for tile in tiles_of(importance, (900, 300), 512)]
-    assert fit(importance, (900, 300)).box.x0 <= 24
-    assert Box(0, 0, 300, 300) in windows
-    assert sum(box.x0 <= 24 for box in windows) == 1
+    assert [box.x0 for box in windows if box.x0 < 30] == [0]
 
 
 def test_empty_tiles_are_left_out():
