@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cfg import transitions
 from cfg.transitions import (
     evenly,
     find_transitions,
@@ -178,3 +179,20 @@ def test_settling_is_a_number_or_said_not_to_be():
     late = np.where(np.arange(201) == 150, 1.0, 0.0)
     assert settled_at(scales, late, 0.1) == pytest.approx(15.1)
     assert settled_at([7.5], [0.0], 0.1) is None
+
+
+def test_pelt_has_a_say(monkeypatch):
+    """Lone values 4.7 deviations above a rough curve: peaks alone believe in more of them."""
+    x = middles_of(200)
+
+    def believed():
+        rng, count = np.random.default_rng(7), 0
+        for _ in range(100):
+            curve = 0.3 * rng.normal(size=200)
+            curve[rng.integers(20, 180)] = 0.3 * 4.7
+            count += bool(find_transitions(x, curve))
+        return count
+
+    both = believed()
+    monkeypatch.setattr(transitions, "_is_raised", lambda *_: True)
+    assert both < 0.75 * believed()
