@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from diffusion.prompts import cut_off, whole_ids
+from diffusion.prompts import cut_off, notes_of_cuts, whole_ids
 from diffusion.pseudo_word import Word
 from diffusion.stable_diffusion import StableDiffusion
 from inversion.config import Config
@@ -113,7 +113,17 @@ def check_prompts(
                 f"no caption or template holds {word.token}, so it cannot be learned: write it "
                 "into the captions of its pictures, or drop it from inversion.also"
             )
-    return _note_of_cut(sd, cut, len(prompts))
+    return [*_note_of_cut(sd, cut, len(prompts)), *notes_of_cuts(sd, drawn_prompts(config))]
+
+
+def drawn_prompts(config: Config) -> list[str]:
+    """The prompts of the previews and of the evaluation, with the word in them."""
+    drawn = [*config.previews.prompts, config.previews.negative_prompt]
+    if config.evaluate is not None:
+        template = config.evaluate.template
+        drawn += [template.replace("[filewords]", s) for s in config.evaluate.subjects]
+        drawn.append(config.evaluate.negative_prompt)
+    return [prompt.replace("[name]", config.word) for prompt in drawn]
 
 
 def _end_of(word: Word, token_ids: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from PIL import Image
 from diffusion.stable_diffusion import load
 from inversion import data
 from inversion.checks import check_prompts, note_of_shapes, shapes_of
-from inversion.config import Config, Tags
+from inversion.config import Config, Evaluate, Previews, Tags
 from inversion.data import Example, find_examples, upright_size
 from inversion.initial import prepare_words
 from inversion.latents import read_weights
@@ -284,3 +284,12 @@ def test_what_is_cut_is_told_and_a_cut_word_refused(sd):
     with pytest.raises(UserError, match="cuts <w>, a word of 6 vectors"):
         checked(sd, ["a", long], ["[filewords] [name]"], num_vectors=6)
     assert checked(sd, [long], ["[filewords] [name]"], num_vectors=5) == []
+
+
+def test_what_previews_and_evaluation_lose_is_told(sd):
+    drawn = {"previews": Previews(prompts=("y" * 60 + " [name]",))}
+    (note,) = checked(sd, ["a"], ["[name] [filewords]"], num_vectors=16, **drawn)
+    assert "does not see '<w> (1 of its 16 vectors)'" in note
+    measured = Evaluate(pictures="x", subjects=("y" * 60, "z"), template="[filewords] [name]")
+    (note,) = checked(sd, ["a"], ["[name] [filewords]"], num_vectors=16, evaluate=measured)
+    assert "yy <w>' is longer" in note
