@@ -54,6 +54,9 @@ examples:
       one job alone; quote what the shell would take apart
   pseudoword explain cfg.guidance_scales
       what a setting means
+  pseudoword embedding inspect downloads/*.pt
+      what an embedding is, which models it fits, what is wrong with it; `embedding convert` writes
+      it for another program
 
 Results go to outputs/NAME/JOB/, NAME being the file's `name:` or its stem. The same command again
 continues where it was stopped, and does nothing where everything is done.
@@ -147,6 +150,11 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
             metavar="DIR",
             default="outputs",
             help="where results go (default: %(default)s)",
+        )
+        added.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="say how much there is to compute and how long it takes here; write nothing",
         )
     embedding.add_parsers(commands, _Parser)
     about = _ABOUT["explain"]
@@ -252,6 +260,11 @@ def _run(arguments: argparse.Namespace, argv: list[str], jobs: Mapping[str, str]
         if section not in experiment.sections:
             there = ", ".join(experiment.sections)
             raise UserError(f"{experiment.path} has no section `{section}:`; it has {there}")
+    if arguments.dry_run:
+        for section in wanted:
+            for sentence in _forecast(experiment, section, jobs[section], arguments.outputs):
+                print(f"{section}: {sentence}")
+        return
     runs: list[Run] = []
     try:
         for section in wanted:
@@ -259,6 +272,15 @@ def _run(arguments: argparse.Namespace, argv: list[str], jobs: Mapping[str, str]
     finally:  # what was finished is worth looking at, whatever happened to the next job
         if runs and runs[0].is_main:
             print(_report(runs), end="")
+
+
+def _forecast(experiment: Experiment, section: str, package: str, outputs: str) -> list[str]:
+    """What a job says of its cost beforehand: `job.forecast(config, run)`, where it has that."""
+    job = importlib.import_module(f"{package}.job")
+    if not hasattr(job, "forecast"):
+        return ["no forecast"]
+    run = Run(outputs, experiment.name, section)
+    return job.forecast(experiment.sections[section], run)
 
 
 def _run_job(
