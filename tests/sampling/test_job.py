@@ -141,10 +141,13 @@ def test_stopped_and_damaged_it_ends_with_the_same_bytes(tmp_path, configured):
 def test_pictures_removed_from_a_finished_run_are_drawn_again(tmp_path, configured, batches):
     folder, _ = sampled(tmp_path, configured())
     before = pictures(folder)
-    next((folder / "pictures").glob("*.png")).unlink()
+    first, second, third, *_ = sorted((folder / "pictures").glob("*.png"))
+    first.unlink()
+    second.write_bytes(third.read_bytes())  # another picture under its name
     batches.clear()
     sampled(tmp_path, configured())
-    assert pictures(folder) == before and len(batches) == 1
+    assert pictures(folder) == before
+    assert {seed for batch in batches for _, seed in batch} == {1, 2}
 
 
 def test_a_grid_has_a_row_for_each_word_and_a_column_for_each_seed(tmp_path, configured):
