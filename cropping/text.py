@@ -44,11 +44,11 @@ def _letters(rgb: np.ndarray) -> np.ndarray:
     tallest = max(3, round(TALLEST * max(grey.shape)))
     around = cv2.blur(grey, (2 * tallest + 1, 2 * tallest + 1))
     ink = (grey.astype(np.int16) < around.astype(np.int16) - FAINTEST).astype(np.uint8)
-    count, marks, stats, _ = cv2.connectedComponentsWithStats(ink)
+    _, marks, stats, _ = cv2.connectedComponentsWithStats(ink)
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     fits = (height <= tallest) & (height >= 2) & (width <= 6 * tallest) & (area >= 2)
     fits[0] = False
-    return np.take(fits, np.asarray(marks)).astype(np.uint8) if count > 1 else np.zeros_like(ink)
+    return np.isin(marks, np.flatnonzero(fits)).astype(np.uint8)
 
 
 def _blocks(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
@@ -63,11 +63,8 @@ def _blocks(letters: np.ndarray) -> list[tuple[int, int, int, int]]:
     long[0] = False
     if long.sum() < LINES:
         return []
-    joined = cv2.morphologyEx(
-        np.take(long, np.asarray(marks)).astype(np.uint8),
-        cv2.MORPH_CLOSE,
-        np.ones((gap, gap), np.uint8),
-    )
+    kept = np.isin(marks, np.flatnonzero(long)).astype(np.uint8)
+    joined = cv2.morphologyEx(kept, cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
     _, areas, boxes, _ = cv2.connectedComponentsWithStats(joined)
     firsts = np.array([areas[marks == k][0] for k in np.flatnonzero(long)])
     rows = np.bincount(firsts, minlength=len(boxes))
