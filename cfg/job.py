@@ -5,9 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cfg.batching import batch_size_for
+from cfg.batching import batch_size_for, circumstances, kept_size
 from cfg.cells import NAME, lines_of, listing, read_listing
 from cfg.config import Config, ScaleRange, exact_scales
+from cfg.forecast import duration, predictions_of, seconds_for
+from cfg.frames import missing
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
 from diffusion.prompts import notes_of_cuts
@@ -53,6 +55,37 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         run.show(plan.folder, "every picture, unlabelled, as the model drew it")
         run.show(run.folder / LISTING, "which picture is which, for other programs")
     processes.wait()
+
+
+def forecast(config: Config, run: Run) -> list[str]:
+    """What `run` would draw and how long that takes here, in sentences; nothing is written."""
+    notes = []
+    try:
+        words = find_words(config, run.sibling("inversion"))
+    except UserError as problem:  # an earlier section of the experiment may be about to make it
+        words = []
+        notes.append(f"as it stands, {problem}")
+    sd = load(config.model, config.device, config.dtype, config.attention)
+    kept = kept_size(run.folder, circumstances(sd)) if config.batch_size == "auto" else None
+    size = kept or batch_size_for(sd, config.batch_size)
+    settings = what_decides_the_pixels(config, words)
+    plan = plan_of(config, words, settings, size, run.folder / "frames")
+    every = missing([frame for line in plan.lines for frame in plan.frames(line)])
+    counts = [every]
+    if plan.threshold is not None:
+        first = (plan.frames(line, indices) for line, indices in plan.first().items())
+        coarse = {frame.key for frames in first for frame in frames}
+        counts = [[frame for frame in every if frame.key in coarse], every]
+    said = []
+    for frames in counts:
+        predictions = predictions_of(sd, frames)
+        seconds = seconds_for(sd, predictions, len(frames), size)
+        said.append(
+            f"{len(frames):,} pictures, {predictions:,} predictions, about {duration(seconds)}"
+        )
+    whole = f"{len(plan.lines)} x {len(plan.scales):,} scales, batch size {size}"
+    todo = said[0] if len(said) == 1 else f"at least {said[0]}; at most {said[1]}"
+    return [f"{whole}; to draw: {todo}; film and report not counted", *notes]
 
 
 def plan_of(

@@ -223,6 +223,24 @@ def test_the_measured_batch_size_is_kept(tmp_path, configured, monkeypatch):
 
 
 @pytest.mark.usefixtures("unshown")
+def test_a_dry_run_says_what_is_to_do_and_writes_nothing(tmp_path, configured):
+    def forecast(config):
+        return " ".join(job.forecast(config, Run(tmp_path, "x", "cfg")))
+
+    said = forecast(configured(batch_size="auto", seed=[1, 2]))
+    # 2 lines of 9 scales: 2 x 2 shared rows, and 2 x (7 x 2 + 2) at the second step
+    assert "2 x 9 scales" in said
+    assert "18 pictures, 36 predictions" in said
+    assert list(tmp_path.iterdir()) == []
+    swept(tmp_path, configured(seed=1))
+    assert "to draw: 9 pictures" in forecast(configured(seed=[1, 2]))
+    sparing = {"from": 0.0, "to": 4.0, "step": 0.05, "adaptive": True}
+    assert "at least 9 pictures" in forecast(configured(guidance_scales=sparing))
+    assert "at most 81 pictures" in forecast(configured(guidance_scales=sparing))
+    assert "which the model does not know" in forecast(configured(prompt="a <w>"))
+
+
+@pytest.mark.usefixtures("unshown")
 def test_a_name_stands_for_every_word(tmp_path, configured):
     generator = torch.Generator().manual_seed(0)
     for path, token in (("x/inversion/w.safetensors", "<w>"), ("v.safetensors", "<v>")):

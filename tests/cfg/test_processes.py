@@ -75,12 +75,12 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, start):
     process = start("killed", 20, "cfg")
     frames = tmp_path / "killed" / "x" / "cfg" / "frames"
     until = time.monotonic() + 120
-    while not frames.is_dir() or len(list(frames.glob("0*.png"))) < 3:
+    while not frames.is_dir() or len(list(frames.rglob("0*.png"))) < 3:
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert len(list(frames.glob("0*.png"))) < 81
+    assert len(list(frames.rglob("0*.png"))) < 81
     assert not (frames.parent / "guidance.mp4").exists()
     here(tmp_path / "killed", tmp_path / "x.yaml")
     here(tmp_path / "whole", tmp_path / "x.yaml")

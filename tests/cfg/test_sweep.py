@@ -7,6 +7,7 @@ import pytest
 
 from cfg.cells import frames_of, lines_of
 from cfg.config import Config
+from cfg.forecast import predictions_of
 from cfg.sweep import render, waves_of
 from cfg.telemetry import read_telemetry
 from diffusion.stable_diffusion import load
@@ -86,6 +87,17 @@ def test_telemetry_has_a_row_for_every_frame_and_is_there_after_the_drawing(sd, 
     # the predictions of the first step are those of every scale
     first = told.difference[[not s for s in single], 0]
     assert (first == first[0]).all()
+
+
+def test_the_forecast_is_what_is_computed(sd, tmp_path):
+    """At batch size 1 every row is a call."""
+    rules = [*RULES, {"schedule": "linear"}]
+    planned = frames(tmp_path, SCALES[:4], rule=rules, prompt=["a cat", "a dog"])
+    calls = []
+    hook = sd.unet.register_forward_hook(lambda *_: calls.append(1))
+    drawn(sd, planned, batch_size=1)
+    hook.remove()
+    assert predictions_of(sd, planned) == len(calls)
 
 
 def test_a_frame_that_cannot_be_written_stops_the_sweep(sd, tmp_path):
