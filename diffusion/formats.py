@@ -1,7 +1,7 @@
 """Embedding files: what a pseudo-word looks like on disk, in every program's own manner.
 
 The default is safetensors with one tensor, named as the token, fp32 [n, d], everything else in its
-metadata: diffusers, AUTOMATIC1111, ComfyUI, kohya and InvokeAI all read that. `WRITERS` has the
+metadata: diffusers, AUTOMATIC1111, ComfyUI and kohya all read that. `WRITERS` has the
 programs' own layouts. All of them are read, whatever the file is called; `diffusion.containers`
 gets the contents out of a file, this module knows what they mean.
 """
