@@ -9,7 +9,7 @@ from cropping.view import Finding, View
 
 RIDGE = 0.035  # least brightness, 0..1, by which a fold differs from its surroundings
 INK = 0.5  # and most: what differs more is drawn
-CREASE_SHARE = 0.58  # least share of a line's way across on which there is a fold
+CREASE_SHARE = 0.52  # least share of a line's way across on which there is a fold
 SHORTEST_RUN = 9  # places, 1.5 px apart
 MOST_LINES = 24
 MOST_FOLDS = 3  # on one page: more are the lines of a pattern
@@ -139,7 +139,7 @@ def _is_paint(
     rows = np.flatnonzero(is_fold)
     line = around[rows, place[rows] + 6].mean(axis=1)
     ground = sides[rows]
-    if float(np.median(np.abs(line - ground))) > 0.85 * INK:
+    if float(np.median(np.abs(line - ground))) > INK:
         return True
     if float(ground.std()) > 0.05:
         slope = float(np.cov(ground, line)[0, 1] / ground.var())
