@@ -4,20 +4,22 @@
     python benchmarks/vectors.py --report   # the tables and the figure of what is done
 
 For each style that the bundled model never saw, number of vectors and seed: a run of all the steps
-of experiments/vectors.yaml, and the same run ended where its rule says that it is enough. The two
-are one run up to there, so only the cool-down of the second is trained anew. Each case is one file
-in the folder --outputs; a case that was stopped in the middle begins again. An hour of one core.
+of experiments/vectors.yaml, and the same run ended where its rule says that it is enough. Without a
+cool-down the second is the beginning of the first: both are judged by the best rows of their steps.
+The folder --outputs keeps what was trained (CASE.safetensors) and judged (CASE.json); a case that
+was stopped in the middle begins again. An hour of one core.
 """
 
 import argparse
 import copy
+import dataclasses
 import fcntl
 import functools
 import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +27,24 @@ import measuring
 import numpy as np
 import torch
 import vectors_report
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from cfg.sampling import sample
-from diffusion.pseudo_word import PseudoWord, training_rows
+from diffusion.pseudo_word import add_word, training_rows
 from diffusion.stable_diffusion import StableDiffusion, load
 from inversion import stopping
 from inversion.batches import Material
 from inversion.checks import shapes_of, weights_of
-from inversion.config import Config
+from inversion.config import Config, Stop
 from inversion.data import find_examples
 from inversion.evaluation import read_reference
-from inversion.initial import Words, prepare_words
+from inversion.initial import prepare_words
 from inversion.latents import Latents, encode_pictures
 from inversion.templates import read_templates
-from inversion.training import State, train
+from inversion.training import train
 from lab.config import load_experiment
-from lab.run import write_json
+from lab.run import write_atomically, write_json
 from metrics.style import style_distance, style_floor
 from storybook.classifier import classify, load_classifier
 from studio import cli
@@ -101,32 +105,65 @@ def finished(steps: Iterator[Any]) -> Any:
             return end.value
 
 
-def learn(
-    sd: StableDiffusion, word: PseudoWord, words: Words, material: Material, config: Config
-) -> tuple[dict[str, State], dict[str, int]]:
-    """The last State of the long run and of the one that is stopped, and the step at which each
-    rule spoke (all steps if it did not)."""
-    never = config.model_copy(update={"stop": config.stop.model_copy(update={"rule": "never"})})
-    spoke: dict[str, int] = {}
-    early: State | None = None
-    state: State | None = None
-    for _, state in train(sd, word, material, never, words.norms):
-        if state.step != state.history[-1].step or state.step > state.ending.first:
-            continue
-        for rule in RULES:
-            asked = config.stop.model_copy(update={"rule": rule})
-            if rule not in spoke and stopping.is_enough(state.history, asked):
-                spoke[rule] = state.step
-                if rule == config.stop.rule:
-                    early = copy.deepcopy(state)
-    assert state is not None
-    long = state
-    if early is not None:
-        ending = stopping.early_ending(early.step, config.train, config.stop)
-        begun = replace(early, ending=ending)
-        *_, (_, early) = [(None, begun), *train(sd, word, material, never, words.norms, begun)]
-    spoke = {rule: spoke.get(rule, config.train.steps) for rule in RULES}
-    return {"long": long, "stopped": early or long}, spoke
+def own_words(sd: StableDiffusion) -> StableDiffusion:
+    """The model with words of its own: no case sees those of another, in any order."""
+    return dataclasses.replace(
+        sd,
+        tokenizer=copy.deepcopy(sd.tokenizer),
+        text_encoder=copy.deepcopy(sd.text_encoder),
+        words={},
+    )
+
+
+def learn(sd: StableDiffusion, case: Case, config: Config, outputs: Path, path: Path) -> None:
+    """Train one case to its last step, and keep the rows of every measurement in `path`."""
+    word = f"<{config.word.strip('<>')}-{case.name}>"
+    update = {"word": word, "num_vectors": case.vectors, "seed": case.seed}
+    config = config.model_copy(update=update | {"stop": Stop(rule="never", cooldown=0)})
+    examples, latents = material_of(sd, config, outputs, case.style)
+    words = prepare_words(sd, config)
+    material = Material(examples, latents, read_templates(config), word)
+    rows: dict[str, torch.Tensor] = {}
+    began, history = time.perf_counter(), ()
+    with training_rows(sd.text_encoder, words.token_ids, words.rows) as trained:
+        for _, state in train(sd, trained, material, config, words.norms):
+            history = state.history
+            if state.step == history[-1].step:
+                rows[str(state.step)] = state.result.clone()
+    about = {
+        "history": [[measured.step, measured.objective] for measured in history],
+        "seconds": time.perf_counter() - began,
+        "model": sd.fingerprint,
+        "resolution": sd.resolution,
+    }
+    write_atomically(path, lambda p: save_file(rows, p, metadata={"about": json.dumps(about)}))
+
+
+def kept(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The rows by step, and the rest, that `learn` left."""
+    with safe_open(path, "pt") as file:
+        rows = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return rows, json.loads(file.metadata()["about"])
+
+
+def ends(history: Sequence[Sequence[float]], config: Config) -> dict[str, int]:
+    """The step at which each rule speaks; all steps if it does not."""
+    measured = [stopping.Measured(int(step), value) for step, value in history]
+    spoke = {}
+    for rule in RULES:
+        asked = config.stop.model_copy(update={"rule": rule})
+        said = [
+            one.step
+            for k, one in enumerate(measured)
+            if stopping.is_enough(measured[: k + 1], asked)
+        ]
+        spoke[rule] = said[0] if said else config.train.steps
+    return spoke
+
+
+def best(history: Sequence[Sequence[float]], last: int) -> int:
+    """The best measured step up to `last`, as the job would keep it."""
+    return int(min((one for one in history[1:] if one[0] <= last), key=lambda one: one[1])[0])
 
 
 def draw(sd: StableDiffusion, config: Config, template: str, word: str) -> list[np.ndarray]:
@@ -175,36 +212,40 @@ def reference(style: str, side: int) -> list[np.ndarray]:
     return read_reference(str(DATASETS / f"{style}-held-out"), side)
 
 
-def run_case(
-    sd: StableDiffusion, case: Case, config: Config, outputs: Path, plain: Sequence[np.ndarray]
-) -> dict[str, Any]:
-    """Everything that one run tells."""
-    word = f"<{config.word.strip('<>')}-{case.name}>"
-    config = config.model_copy(
-        update={"word": word, "num_vectors": case.vectors, "seed": case.seed}
-    )
-    examples, latents = material_of(sd, config, outputs, case.style)
-    words = prepare_words(sd, config)
-    material = Material(examples, latents, read_templates(config), word)
-    began = time.perf_counter()
-    found: dict[str, Any] = {"style": case.style, "vectors": case.vectors, "seed": case.seed}
+def judge_case(sd: StableDiffusion, case: Case, config: Config, path: Path) -> dict[str, Any]:
+    """What is drawn with the best rows of all steps, of those until the rule speaks, and of a
+    quarter of them. What `path` has already is not drawn again."""
+    rows, about = kept(path.with_suffix(".safetensors"))
+    spoke, history = ends(about["history"], config), about["history"]
+    last = {"long": config.train.steps, "quarter": config.train.steps // 4}
+    last["stopped"] = spoke[config.stop.rule]
+    before = json.loads(path.read_text()) if path.exists() else {}
+    judged_steps: dict[str, Any] = before.get("judged", {})
+    found = {"style": case.style, "vectors": case.vectors, "seed": case.seed, "spoke": spoke}
+    for name, steps in last.items():
+        step = str(best(history, steps))
+        if step not in judged_steps:
+            token = f"<judged-{case.name}-{step}>"
+            add_word(sd, token, rows[step])
+            assert config.evaluate is not None
+            pictures = draw(sd, config, config.evaluate.template, token)
+            judged_steps[step] = judged(config, pictures, case.style, sd.resolution)
+        norm = rows[step].norm(dim=1).mean().item()
+        of = {"steps": steps, "best_step": int(step), "norm": norm}
+        found[name] = judged_steps[step] | of
+    without = judged(config, plain(sd, config), case.style, sd.resolution)
+    return found | about | {"judged": judged_steps, "without": without}
+
+
+_PLAIN: list[np.ndarray] = []
+
+
+def plain(sd: StableDiffusion, config: Config) -> list[np.ndarray]:
+    """The same prompts without a word, drawn once in a process."""
     assert config.evaluate is not None
-    with training_rows(sd.text_encoder, words.token_ids, words.rows) as trained:
-        ends, spoke = learn(sd, trained, words, material, config)
-        found["seconds_training"] = time.perf_counter() - began
-        for name, state in ends.items():
-            with torch.no_grad():
-                trained.rows.copy_(state.best)
-            pictures = draw(sd, config, config.evaluate.template, word)
-            found[name] = judged(config, pictures, case.style, sd.resolution) | {
-                "steps": state.step,
-                "best_step": state.best_measured.step,
-                "objective": state.best_measured.objective,
-                "norm": state.best.norm(dim=1).mean().item(),
-            }
-    history = [[m.step, m.objective] for m in ends["long"].history]
-    without = judged(config, plain, case.style, sd.resolution)
-    return found | {"spoke": spoke, "history": history, "without": without}
+    if not _PLAIN:
+        _PLAIN.extend(draw(sd, config, config.evaluate.plain_template, ""))
+    return _PLAIN
 
 
 @functools.lru_cache(maxsize=2)
@@ -261,10 +302,10 @@ def main() -> None:
 
 def work(outputs: Path, config: Config, wanted: Sequence[Case]) -> None:
     """Do the cases that nobody has done or is doing."""
+    if stopping.early_ending(config.train.steps // 4, config.train, config.stop).count:
+        sys.exit("error: the study needs schedule_free, or inversion.stop.cooldown=0")
     outputs.mkdir(parents=True, exist_ok=True)
     sd = load(config.model, config.device, "fp32")
-    plain: list[np.ndarray] | None = None
-    assert config.evaluate is not None
     for case in wanted:
         path = outputs / f"{case.name}.json"
         with (outputs / f".{case.name}.lock").open("w") as lock:
@@ -272,13 +313,13 @@ def work(outputs: Path, config: Config, wanted: Sequence[Case]) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # another process is at it
                 continue
-            if path.exists():
-                continue
-            plain = plain or draw(sd, config, config.evaluate.plain_template, "")
-            found = run_case(sd, case, config, outputs, plain)
-            about = {"model": sd.fingerprint, "resolution": sd.resolution}
-            write_json(path, found | about)
-            print(case.name, found["spoke"], found["long"], found["stopped"], flush=True)
+            rows = path.with_suffix(".safetensors")
+            if not rows.exists():
+                learn(own_words(sd), case, config, outputs, rows)
+            found = judge_case(own_words(sd), case, config, path)
+            write_json(path, found)
+            said = {name: round(found[name]["style"], 4) for name in ("long", "quarter", "stopped")}
+            print(case.name, found["spoke"], said, flush=True)
 
 
 if __name__ == "__main__":

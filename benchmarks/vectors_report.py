@@ -118,11 +118,14 @@ def _stopping(runs: Runs, config: Config) -> str:
         for rule, steps in spoke.items()
     )
     within = int(((lost <= 0.05) & (share <= 0.25)).sum())
+    quarter = np.array([run["quarter"]["style"] / run["long"]["style"] - 1 for run in runs])
     return paragraph(f"""Medians and quartiles over the {len(runs)} runs. The rules speak:
         {rules}. With {config.stop.rule} a run ends after
         {_quartiles(share, percent)} of the steps, and its style distance is
         {_quartiles(lost, percent)} above the long run's (negative: below). {within} of the
-        {len(runs)} runs are within 5% in at most a quarter of the steps.""")
+        {len(runs)} runs are within 5% in at most a quarter of the steps. Ended after exactly a
+        quarter of the steps, whatever the curve says, they would be {_quartiles(quarter, percent)}
+        above.""")
 
 
 def every_run(runs: Runs) -> str:
