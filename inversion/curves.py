@@ -54,10 +54,10 @@ def _objective(axes: "Axes", lines: Sequence[dict], best: int, stopped: int | No
 
 def _loss(axes: "Axes", x: np.ndarray, loss: np.ndarray) -> None:
     axes.plot(x, loss, color="0.8", linewidth=0.8, label="each step")
-    window = min(SMOOTHING, len(loss))
-    if window:
-        smooth = np.convolve(loss, np.ones(window) / window, mode="valid")
-        axes.plot(x[window - 1 :], smooth, color="tab:blue", label=f"mean of {window} steps")
+    if len(loss) > SMOOTHING:
+        smooth = np.convolve(loss, np.ones(SMOOTHING) / SMOOTHING, mode="valid")
+        label = f"mean of {SMOOTHING} steps"
+        axes.plot(x[SMOOTHING - 1 :], smooth, color="tab:blue", label=label)
     axes.set(title="loss of the steps: other noise every time", ylabel="mean squared error")
     axes.legend(frameon=False, fontsize=8)
 

@@ -110,12 +110,18 @@ def fixed_items(
 def split(material: Material, share: float, seed: int) -> tuple[Material, Material | None]:
     """What is trained on, and what is only measured: `share` of the pictures, but at least one on
     each side."""
-    count = len(material.examples)
-    held = min(max(1, round(share * count)), count - 1) if share else 0
+    held = held_out(len(material.examples), share, seed)
     if not held:
         return material, None
+    rest = [k for k in range(len(material.examples)) if k not in held]
+    return _chosen(material, rest), _chosen(material, held)
+
+
+def held_out(count: int, share: float, seed: int) -> list[int]:
+    """Which of `count` pictures are held out."""
+    held = min(max(1, round(share * count)), count - 1) if share else 0
     order = np.random.default_rng([seed & 0xFFFFFFFF, 0x5EED]).permutation(count)
-    return _chosen(material, sorted(order[held:])), _chosen(material, sorted(order[:held]))
+    return sorted(order[:held].tolist())
 
 
 def _chosen(material: Material, indices: Sequence[int]) -> Material:

@@ -12,6 +12,7 @@ from inversion.config import Config, variants
 from inversion.curves import curves
 from inversion.data import Example
 from inversion.evaluation import StyleReport
+from inversion.objective import held_out
 from lab.images import enlarge, read_image
 from lab.page import write_page
 from lab.run import Run
@@ -56,6 +57,7 @@ def save(run: Run, config: Config, examples: Sequence[Example], path: Path) -> N
         words=words,
         pictures=[_thumbnail(example) for example in examples[:MOST_PICTURES]],
         captions=captions,
+        held_out=held_out(len(examples), config.objective.held_out, config.seed),
         hidden=max(0, len(examples) - MOST_PICTURES),
         prompts=[(prompt, _is_unseen(prompt, captions)) for prompt in config.previews.prompts],
         settings=_flat(config.model_dump(mode="json")),
@@ -105,7 +107,8 @@ def _thumbnail(example: Example) -> Image.Image:
 
 def _is_unseen(prompt: str, captions: Sequence[str]) -> bool:
     """Whether no caption of the data is part of a prompt: its subject was never shown."""
-    return not any(caption and caption in prompt for caption in captions)
+    asks = prompt.replace("[name]", "").strip()
+    return bool(asks) and not any(caption and caption in prompt for caption in captions)
 
 
 def _flat(values: Any, prefix: str = "") -> list[tuple[str, str]]:
