@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from cfg.config import Rule
-from cfg.guidance import PLAIN, State, combine, needed, scale_at, strength
+from cfg.guidance import PLAIN, Guided, State, combine, needed, scale_at, strength
 from diffusion.process import predicted_x_0
 from diffusion.prompts import encode_prompts
 from diffusion.schedule import alpha_bar_at, alpha_bars
@@ -123,19 +123,25 @@ def denoise(
         guided = combine(rule, eps_uncond, eps_cond, scale, state)
         untouched, memory = untouched and force == 0, guided.memory
         x_0 = predicted_x_0(x_t, guided.eps, a, prediction_type)
-        eps, start = guided.eps, latents
-        if guided.renoise is not None:
-            # The same x_0 under another noise: x_t moves by sigma times what the noises differ, in
-            # the units of the latents, and the step puts that other noise back.
-            eps = guided.renoise
-            sigma = (1 - a) ** 0.5 * (a**-0.5 if scheduler in UNSCALED else 1.0)
-            start = latents + sigma * (eps - guided.eps)
+        eps, start = _renoised(guided, latents, a, scheduler)
         if scheduler in DRAWS_NOISE and noise_seeds is not None:
             arguments["generator"] = [generator_for(seed, 1 + index) for seed in noise_seeds]
         latents = stepper.step(eps, t, start, **arguments).prev_sample
         yield Step(
             index, total, float(t), x_t, eps_uncond, eps_cond, both, guided.eps, x_0, latents
         )
+
+
+def _renoised(guided: Guided, latents: Tensor, a: float, scheduler: str) -> tuple[Tensor, Tensor]:
+    """The prediction and the latents that the scheduler steps from.
+
+    A rule may put another noise back on its x_0 than the one it was predicted with: x_t then moves
+    by sigma times what the two differ, in the units of the latents, so that x_0 stays.
+    """
+    if guided.renoise is None:
+        return guided.eps, latents
+    sigma = (1 - a) ** 0.5 * (a**-0.5 if scheduler in UNSCALED else 1.0)
+    return guided.renoise, latents + sigma * (guided.renoise - guided.eps)
 
 
 class _Rows:
