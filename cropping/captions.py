@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from PIL import Image
 
@@ -42,7 +43,7 @@ def load_captioner(name: str, device: str = "auto") -> Captioner | None:
             f"({lines[0][:200]}); download them once while online, or name a folder that has them"
         ) from None
     at = pick_device(device)
-    model = model.to(at).eval()
+    model = cast(Any, model).to(at).eval()
 
     @torch.inference_mode()
     def caption(image: Image.Image) -> str:

@@ -99,15 +99,18 @@ def require_inside(path: Path, name: str, correction: Correction, size: tuple[in
     Raises:
         ConfigError: for a place that is not in the picture, as file:line:column.
     """
-    picture = Box(0, 0, *size)
+    places: dict[str, tuple[Corners, ...]] = {
+        "boxes": correction.boxes or (),
+        "ignore": correction.ignore,
+    }
     outside: list[tuple[str, int | None]] = []
     if correction.focus is not None:
         x, y = correction.focus
         if not (0 <= x <= size[0] and 0 <= y <= size[1]):
             outside.append(("focus", None))
-    for key in ("boxes", "ignore"):
-        for index, corners in enumerate(getattr(correction, key) or ()):
-            part = Box(*corners).inside(picture.corners[2:])
+    for key, boxes in places.items():
+        for index, corners in enumerate(boxes):
+            part = Box(*corners).inside(size)
             if part.width <= 0 or part.height <= 0:
                 outside.append((key, index))
     if outside:

@@ -139,7 +139,8 @@ def choose(
 ) -> Plan:
     """The windows, as the correction has them or else as the settings do."""
     if correction.focus or correction.boxes:
-        out = bucket_for(picture.size, config.size) if config.buckets else (config.size,) * 2
+        square = (config.size, config.size)
+        out = bucket_for(picture.size, config.size) if config.buckets else square
         by_hand = corrected(correction, saliency(picture), picture.size, out)
         assert by_hand is not None
         return by_hand

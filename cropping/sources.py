@@ -87,7 +87,8 @@ def _caption(path: Path, config: Config) -> tuple[Caption, str]:
     except UserError as error:
         if config.strict:
             raise
-        return read_caption(path, **(settings | {"sidecar": "ignore"})), str(error)
+        settings["sidecar"] = "ignore"
+        return read_caption(path, **settings), str(error)
 
 
 def _check_places(
