@@ -91,6 +91,8 @@ class Stop(Section):
     """The share of the steps so far that the rule looks back on."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """How little is nothing: larger stops earlier."""
+    patience: Positive = 2
+    """How many measurements in a row have to say so."""
     earliest: Annotated[int, Field(ge=0)] = 40
     """Steps before which no rule is asked."""
     cooldown: Annotated[float, Field(ge=0, le=1)] = 0.25

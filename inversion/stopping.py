@@ -55,7 +55,12 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray, Stop], bool]] = {
 
 
 def is_enough(history: Sequence[Measured], settings: Stop) -> bool:
-    """Whether the rule says so at the newest measurement. `history` begins at step 0."""
+    """Whether the rule says so at the newest measurement, and said so at those just before it that
+    `patience` asks for. `history` begins at step 0."""
+    return all(_says_so(history[: len(history) - k], settings) for k in range(settings.patience))
+
+
+def _says_so(history: Sequence[Measured], settings: Stop) -> bool:
     if len(history) < FEWEST or history[-1].step < settings.earliest:
         return False
     steps = np.array([measured.step for measured in history])

@@ -19,7 +19,7 @@ from inversion.stopping import (
 
 def speaks_at(values, rule="plateau", every=10, **settings):
     """The step of the first measurement at which the rule says that it is enough."""
-    stop = Stop(rule=rule, earliest=0, **settings)
+    stop = Stop(rule=rule, **({"earliest": 0, "patience": 1} | settings))
     history = []
     for k, value in enumerate(values):
         history.append(Measured(k * every, value))
@@ -78,8 +78,18 @@ def test_dvar_is_the_ratio_of_variances():
 
 def test_no_rule_is_asked_before_its_time():
     history = [Measured(10 * k, value) for k, value in enumerate(falling(1, 20))]
-    assert is_enough(history, Stop(earliest=190))
-    assert not is_enough(history, Stop(earliest=191))
+    assert is_enough(history, Stop(earliest=190, patience=1))
+    assert not is_enough(history, Stop(earliest=191, patience=1))
+
+
+def test_patience_asks_for_as_many_measurements_in_a_row():
+    steps = [speaks_at(falling(4), patience=patience) for patience in (1, 2, 5)]
+    assert steps == [steps[0], steps[0] + 10, steps[0] + 40]
+    bump = falling(4)
+    first = speaks_at(bump) // 10
+    bump[first + 1] -= 0.05  # a fall, just after the rule spoke for the first time
+    assert speaks_at(bump) == 10 * first
+    assert speaks_at(bump, patience=2) > 10 * (first + 1)
 
 
 def test_the_best_is_judged_by_the_pictures_held_out():
