@@ -67,8 +67,8 @@ def _method(runs: Runs, wanted: int, config: Config) -> str:
         {stop.tolerance:g}, {stop.patience} times in a row. Window and tolerance were chosen on two
         other styles; that the rule has to speak twice was decided there too, but after five runs
         with seed 0 had been seen, so the runs with the other seeds are also given alone. Of both
-        the best measured rows are judged: {pictures} pictures of {len(asked.subjects)} subjects that are not among the scans,
-        {asked.scheduler}, {asked.steps} steps, guidance {asked.guidance_scale:g}, the same noise
+        the best measured rows are judged: {pictures} pictures of {len(asked.subjects)} subjects
+        that are not among the scans, {asked.scheduler}, {asked.steps} steps, guidance {asked.guidance_scale:g}, the same noise
         for every run.""")
 
 
