@@ -68,8 +68,8 @@ def _method(runs: Runs, wanted: int, config: Config) -> str:
         other styles; that the rule has to speak twice was decided there too, but after five runs
         with seed 0 had been seen, so the runs with the other seeds are also given alone. Of both
         the best measured rows are judged: {pictures} pictures of {len(asked.subjects)} subjects
-        that are not among the scans, {asked.scheduler}, {asked.steps} steps, guidance {asked.guidance_scale:g}, the same noise
-        for every run.""")
+        that are not among the scans, {asked.scheduler}, {asked.steps} steps, guidance
+        {asked.guidance_scale:g}, the same noise for every run.""")
 
 
 def _mean(runs: Runs, which: str, what: str) -> np.ndarray:
