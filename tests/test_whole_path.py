@@ -141,12 +141,17 @@ def test_a_mistake_is_one_sentence_with_exit_code_2(experiment, tmp_path, capsys
     assert not list(outputs.rglob("*.tmp*")) and not list(outputs.rglob(".tmp*"))
 
 
-def test_a_file_that_is_no_picture_is_named_and_nothing_is_written(experiment, tmp_path, capsys):
+def test_a_file_that_is_no_picture_is_named_and_the_rest_goes_on(experiment, tmp_path, capsys):
     (tmp_path / "pictures" / "09 broken.png").write_text("not a picture")
     outputs = tmp_path / "out"
-    assert main(["cropping", str(experiment), "--outputs", str(outputs)]) == 2
+    command = ["cropping", str(experiment), "--outputs", str(outputs)]
+    assert main([*command, "cropping.strict=true"]) == 2
     assert "09 broken.png" in capsys.readouterr().err
     assert not outputs.exists() or not list(outputs.rglob("*.*"))
+    assert main(command) == 0
+    assert "09 broken.png" in capsys.readouterr().out
+    lines = (outputs / "tiny/cropping/crops.jsonl").read_text(encoding="utf-8").splitlines()
+    assert lines and not any("broken" in line for line in lines)
 
 
 def _json(path: Path) -> dict:

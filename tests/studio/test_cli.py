@@ -317,8 +317,14 @@ def start(*words: str, **options) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_as_in_a_terminal,
         **options,
     )
+
+
+def _as_in_a_terminal() -> None:
+    """A shell's background job, as CI may run the tests, is deaf to Ctrl-C, and so its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW = """
