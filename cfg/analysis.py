@@ -56,6 +56,8 @@ class Measured:
     """[n] likewise, by storybook's classifier."""
     vectors: np.ndarray | None
     """[n, d] the judge's features, unit vectors."""
+    latent: np.ndarray | None = None
+    """[n - 1] root mean square difference of neighbours in the latents, if they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,16 @@ def measure(sweep: Sweep, line: Line, judge: Judge) -> Measured:
         if len(waiting) == JUDGED_AT_ONCE or frame is frames[-1]:
             judged.append(judge.look(waiting, line.prompt))
             waiting = []
-    match, recognised, vectors = (
+    match, recognised, vectors, latents = (
         _joined([getattr(one, name) for one in judged])
-        for name in ("match", "recognised", "vectors")
+        for name in ("match", "recognised", "vectors", "latents")
     )
+    moved = None if latents is None else np.sqrt(((latents[1:] - latents[:-1]) ** 2).mean(axis=1))
     apart = None if vectors is None else 1 - (vectors[1:] * vectors[:-1]).sum(axis=1)
     return Measured(
         line, frames, np.array([float(frame.scale) for frame in frames]),
         np.array(pixel), np.array(visible), apart, np.array(to_last),
-        dict(zip(APPEARANCE, np.array(looks).T, strict=True)), match, recognised, vectors,
+        dict(zip(APPEARANCE, np.array(looks).T, strict=True)), match, recognised, vectors, moved,
     )  # fmt: skip
 
 
@@ -124,6 +127,7 @@ def metrics_of(measured: Measured, number: int) -> Iterator[dict[str, Any]]:
             "distance": measured.pixel,
             "distance_seen": measured.perceptual,
             "distance_features": measured.features,
+            "distance_latents": measured.latent,
         }
         judged = {"match": measured.match, "recognised": measured.recognised}
         yield {

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from cfg.showing import Analysis
-from diffusion.stable_diffusion import BUNDLED, locate
+from diffusion.stable_diffusion import BUNDLED, StableDiffusion, encode, load, locate
 from metrics.features import PICTURES_AT_ONCE, Encoder, load_encoder, prepared, read, see
 from storybook.classifier import QUESTIONS, load_classifier
 from storybook.train_clip import pixels
@@ -34,6 +34,8 @@ class Judgement:
     subject, setting, style and colour where they are named."""
     vectors: np.ndarray | None
     """[N, d] unit vectors, for the diversity of a set."""
+    latents: np.ndarray | None = None
+    """[N, C * h * w] what the model's autoencoder makes of the pictures."""
 
 
 @dataclass(eq=False)
@@ -44,6 +46,8 @@ class Judge:
     eye: Encoder | None
     classifier: Any | None
     names: dict[str, str]
+    model: StableDiffusion | None = None
+    """Whose autoencoder is asked for latents."""
 
     def look(self, pictures: Sequence[np.ndarray], prompt: str) -> Judgement:
         """Judge pictures, uint8 [H, W, 3], that were asked for by one prompt."""
@@ -57,7 +61,8 @@ class Judge:
         if self.classifier is not None:
             own, recognised = _classified(self.classifier, pictures, named(prompt))
             vectors = own if self.eye is None else vectors
-        return Judgement(match, recognised, vectors)
+        latents = _latents(self.model, pictures) if self.model else None
+        return Judgement(match, recognised, vectors, latents)
 
 
 def load_judge(config: Analysis, model: str, device: str | torch.device = "cpu") -> Judge:
@@ -84,7 +89,8 @@ def load_judge(config: Analysis, model: str, device: str | torch.device = "cpu")
         names["features"] = names["match"]
     elif config.features == "auto" and classifier is not None:
         names["features"] = "storybook's classifier"
-    return Judge(clip, eye, classifier, names)
+    opened = load(model, str(device)) if config.latents else None
+    return Judge(clip, eye, classifier, names, opened)
 
 
 def said_plainly(prompt: str) -> str:
@@ -112,6 +118,13 @@ def named(prompt: str) -> dict[str, str]:
         for question, answers in QUESTIONS.items()
     }
     return {question: said[0] for question, said in found.items() if len(said) == 1}
+
+
+@torch.no_grad()
+def _latents(sd: StableDiffusion, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The means of the pictures' latents, a row for each picture."""
+    seen = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return encode(sd, seen)[0].flatten(1).cpu().numpy()
 
 
 @torch.no_grad()

@@ -51,6 +51,9 @@ class Analysis(Section):
     """The network whose features say how much the seeds vary: a folder or a hub id such as
     facebook/dinov2-small; auto: storybook's classifier for the model storybook, else that CLIP;
     none: leave it out."""
+    latents: bool = False
+    """Measure the distance of neighbours in the model's latents, too: encodes every picture, which
+    takes a while at 512 px."""
     widest: float = Field(default=1.0, gt=0)
     """Width in scales of the widest change that still counts as a sudden transition."""
     settled: float = Field(default=3.0, gt=0)

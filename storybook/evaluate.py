@@ -22,7 +22,7 @@ from storybook.classifier import QUESTIONS, Classifier, classify, load_classifie
 from storybook.world import BIASED_COLOUR, BIASED_SUBJECT
 
 SCALES = (0.0, 1.0, 3.0, 5.0, 7.5)
-BIAS_SCALES = (1.0, 3.0)  # at 1 the model samples what it learned; guidance exaggerates it
+BIAS_SCALES = (1.0, 2.0, 3.0)  # at 1 the model samples what it learned; guidance exaggerates it
 SETTING_WORDS = {
     "meadow": "in the meadow",
     "desert": "in the desert",

@@ -206,3 +206,15 @@ def test_storybooks_judge_knows_a_picture_that_fits():
     assert seen.recognised[0] > 0.9 > 0.1 > seen.recognised[1]
     assert np.linalg.norm(seen.vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert load_judge(Analysis(), "CompVis/stable-diffusion-v1-4").names == {}
+
+
+def test_latents_are_compared_where_that_is_asked_for(written):
+    """Equal pictures have equal latents, others have not; without the setting nothing is loaded."""
+    assert load_judge(Analysis(), "storybook").model is None
+    sweep = written([line_of()], [0, 10, 20], grey)
+    measured = measure(sweep, line_of(), load_judge(Analysis(latents=True), "storybook"))
+    assert measured.latent is not None
+    assert measured.latent[0] > 0.01 and measured.latent[1] == 0
+    assert [line["distance_latents"] for line in metrics_of(measured, 0)][1:] == [
+        pytest.approx(distance) for distance in measured.latent
+    ]
