@@ -55,10 +55,10 @@ def sampled(scale: float, count: int = 6000, steps: int = 200) -> np.ndarray:
     x = torch.randn(count, generator=torch.Generator().manual_seed(0))
     alpha_bars = torch.cos(torch.linspace(0.998, 0.0, steps + 1) * np.pi / 2) ** 2
     scales = torch.full((count,), scale)
-    for now, then in itertools.pairwise(alpha_bars):
-        eps = guide(eps_of(x, everything(), now), eps_of(x, WANTED, now), scales)
-        x_0 = (x - (1 - now).sqrt() * eps) / now.sqrt()
-        x = then.sqrt() * x_0 + (1 - then).sqrt() * eps
+    for a, a_prev in itertools.pairwise(alpha_bars):
+        eps = guide(eps_of(x, everything(), a), eps_of(x, WANTED, a), scales)
+        x_0 = (x - (1 - a).sqrt() * eps) / a.sqrt()
+        x = a_prev.sqrt() * x_0 + (1 - a_prev).sqrt() * eps
     return x.numpy()
 
 
