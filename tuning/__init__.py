@@ -1,0 +1,1 @@
+"""The search for settings: any setting of any job over ranges, one experiment run a trial."""
