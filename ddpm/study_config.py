@@ -40,9 +40,9 @@ class Schedules(Section):
 
 class Timesteps(Section):
     """What does the number of timesteps change? A model is trained for each, with equal steps of
-    training, and draws from equal seeds. The betas as they are leave much of the picture in x_T when
-    there are few timesteps, which confounds the question; times 1000 / timesteps they do not. So both
-    are shown."""
+    training, and draws from equal seeds. The betas as they are leave much of the picture in x_T
+    when there are few timesteps, which confounds the question; times 1000 / timesteps they do not.
+    So both are shown."""
 
     counts: Annotated[tuple[Annotated[int, Field(ge=2, le=10_000)], ...], Field(min_length=1)] = (
         100,

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from lab.images import enlarge, font, grid, save_png
+from lab.images import enlarge, save_png
+from lab.sheet import draw_sheet
 from sampling.config import Config
 from sampling.pictures import Picture, Sheet
-
-GAP, TITLE, HEADER = 6, 52, 24  # px: between cells, above the columns' heads, of those
-INK, DIM = "black", (110, 110, 118)
 
 
 @dataclass(frozen=True)
@@ -55,20 +53,7 @@ def _about(config: Config, first: str) -> str:
 def save_grid(made: Grid, cell: int) -> None:
     """Draw and write a grid; `cell` is the longest side of a picture in it, in px."""
     pictures = [_shown(picture.path, cell) for picture in made.cells]
-    width, columns = max(picture.width for picture in pictures), len(made.heads)
-    rows = made.rows if any(made.rows) else None
-    cells = grid(pictures, columns, row_labels=rows, gap=GAP)
-    margin = cells.width - columns * (width + GAP) - GAP
-    whole = Image.new("RGB", (max(cells.width, 360), cells.height + TITLE + HEADER), "white")
-    whole.paste(cells, (0, TITLE + HEADER))
-    draw = ImageDraw.Draw(whole)
-    room = whole.width - 2 * GAP
-    _write(draw, (GAP, 18), made.title, room, 18, INK, "lm")
-    _write(draw, (GAP, 39), made.about, room, 12, DIM, "lm")
-    for column, head in enumerate(made.heads):
-        middle = margin + GAP + column * (width + GAP) + width / 2
-        _write(draw, (middle, TITLE + HEADER / 2), head, width, 13, INK, "mm")
-    save_png(whole, made.path)
+    save_png(draw_sheet(pictures, made.heads, made.rows, made.title, made.about), made.path)
 
 
 def _shown(path: Path, cell: int) -> Image.Image:
@@ -76,14 +61,3 @@ def _shown(path: Path, cell: int) -> Image.Image:
         picture = enlarge(image.convert("RGB"), cell)
     picture.thumbnail((cell, cell), Image.Resampling.LANCZOS)
     return picture
-
-
-def _write(draw, at, text: str, room: float, size: float, colour, anchor: str) -> None:
-    """A line of text, in smaller letters where it is too long for `room` px, shortened at 9 px."""
-    size = max(9.0, min(size, size * room / max(1.0, font(size).getlength(text))))
-    chosen = font(size)
-    if chosen.getlength(text) > room:
-        while text and chosen.getlength(f"{text}...") > room:
-            text = text[:-1]
-        text = f"{text.rstrip()}..."
-    draw.text(at, text, colour, chosen, anchor=anchor)
