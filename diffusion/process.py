@@ -69,16 +69,20 @@ def p_sample(
     alpha_bar: Tensor | float,
     alpha_bar_prev: Tensor | float,
     noise: Tensor,
+    *,
+    large_variance: bool = False,
 ) -> Tensor:
     """Step x_t to x_{t-1} by the posterior q(x_{t-1} | x_t, x_0) (DDPM, eq. 6 and 7).
 
-    x_0 is the model's guess. With alpha_bar_prev = 1, the last step, the variance is zero.
+    x_0 is the model's guess. The variance is the posterior's, right for data that are one point, or
+    with `large_variance` beta_t, right for data that are unit noise (section 3.2). With
+    alpha_bar_prev = 1, the last step, there is none.
     """
     a, a_prev = _per_picture(alpha_bar, x_t), _per_picture(alpha_bar_prev, x_t)
     alpha = a / a_prev
     beta = 1 - alpha
     mean = (a_prev.sqrt() * beta * x_0 + alpha.sqrt() * (1 - a_prev) * x_t) / (1 - a)
-    variance = (1 - a_prev) / (1 - a) * beta
+    variance = beta * (a_prev < 1) if large_variance else (1 - a_prev) / (1 - a) * beta
     return mean + variance.sqrt() * noise
 
 
