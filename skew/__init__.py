@@ -1,1 +1,1 @@
-"""How a word's pictures are distributed over an attribute, before and after it was evened out."""
+"""How skewed a word is, before and after it was learned anew (`pseudoword skew FILE`)."""
