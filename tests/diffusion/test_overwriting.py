@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from diffusion.formats import load_embedding, save_embedding
+from diffusion.overwriting import at_strength, overwrite, own_rows, set_strength
 from diffusion.prompts import encode_prompts, tokenize, whole_ids
 from diffusion.pseudo_word import (
     add_word,
@@ -98,3 +99,43 @@ def test_new_and_overwritten_words_go_together(sd):
     with training_rows(sd.text_encoder, ids, rows) as word:
         sd.text_encoder(tokenize(sd, "a <w>"))[0][0, 2:4, :3].sum().backward()
         assert word.rows.grad[:2].abs().sum() > 0 and word.rows.grad[2].abs().sum() == 0
+
+
+def test_a_strength_is_exact_at_both_ends_and_straight_between():
+    old, learned = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(at_strength(old, learned, 0), old)
+    assert torch.equal(at_strength(old, learned, 1), learned)
+    torch.testing.assert_close(at_strength(old, learned, 0.25), 0.75 * old + 0.25 * learned)
+    torch.testing.assert_close(at_strength(old, learned, 1.5), 1.5 * learned - 0.5 * old)
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_strength_0_is_the_untouched_model_and_1_the_learned_word(sd, tiny_sd_folder, count):
+    """Whatever the number of vectors; a `cat` of this tokenizer has three."""
+    untouched, taught = (load(str(tiny_sd_folder), device="cpu") for _ in range(2))
+    overwriting = overwrite(sd, "cat", vectors(sd, count))
+    add_word(taught, "cat", vectors(sd, count))
+    for strength, like in ((1, taught), (0, untouched), (1, taught)):
+        set_strength(sd, overwriting, strength)
+        for prompt in (*OTHERS, *WITH):
+            assert torch.equal(encode_prompts(sd, [prompt]), encode_prompts(like, [prompt]))
+
+
+def test_between_the_strengths_the_word_changes_and_nothing_else(sd):
+    before = {prompt: encode_prompts(sd, [prompt]) for prompt in (*OTHERS, *WITH)}
+    overwriting = overwrite(sd, "cat", vectors(sd, 3))
+    far = encode_prompts(sd, ["a cat"])
+    set_strength(sd, overwriting, 0.01)
+    near = encode_prompts(sd, ["a cat"])
+    assert 0 < (near - before["a cat"]).norm() < (far - before["a cat"]).norm()
+    for prompt in OTHERS:
+        assert torch.equal(encode_prompts(sd, [prompt]), before[prompt]), prompt
+    with_own_rows = overwrite(load(sd.name, device="cpu"), "cat", own_rows(sd, "cat"))
+    assert torch.equal(with_own_rows.learned, with_own_rows.old)
+
+
+def test_nothing_lies_between_different_numbers_of_vectors_or_before_a_new_word(sd):
+    with pytest.raises(UserError, match="num_vectors: 3"):
+        set_strength(sd, overwrite(sd, "cat", vectors(sd, 5)), 0.5)
+    with pytest.raises(UserError, match="overwrites nothing"):
+        overwrite(sd, "<cat>", vectors(sd, 3))
