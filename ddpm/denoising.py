@@ -5,14 +5,16 @@ from its seed and the step's number, so that it does not depend on the pictures 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import diffusers
 import torch
 from torch import Tensor
 
-from diffusion.process import ddim_step, eps_from_x_0, p_sample
+from diffusion.process import ddim_step, eps_from_x_0, p_sample, predicted_x_0
 from lab.device import noise
+from lab.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _ddpm(moment: Moment) -> Tensor:
     """A step of Ho et al. 2020, algorithm 2."""
     return p_sample(
         moment.x_t, moment.x_0, moment.alpha_bar, moment.alpha_bar_prev, moment.noise,
-        large_variance=moment.scheduler.config.variance_type == "fixed_large",
+        large_variance="large" in moment.scheduler.config.variance_type,
     )  # fmt: skip
 
 
@@ -94,6 +96,7 @@ SAMPLERS: dict[str, tuple[str, Callable[[Moment], Tensor]]] = {
 }
 """A sampler is diffusers' scheduler that chooses its timesteps, and a step. A further one is a line
 here and its name in config.py."""
+DRAWS_NOISE = frozenset({"ddpm", "ddim"})
 
 
 @torch.no_grad()
@@ -125,5 +128,74 @@ def denoise(
     Raises:
         UserError: more steps than the schedule has, or a scheduler with learned variances.
     """
-    yield from ()
-    raise RuntimeError
+    stepper = stepper_of(scheduler, sampler, steps)
+    device = next(unet.parameters()).device
+    alpha_bars = scheduler.alphas_cumprod.to(device)
+    times = [int(t) for t in stepper.timesteps]
+    x_t = (x_T_of(unet, seeds) if x_T is None else x_T).to(device, torch.float32)
+    if len(x_t) != len(seeds):
+        raise ValueError(f"{len(x_t)} pictures need a seed each, not {len(seeds)}")
+    for k, (t, before) in enumerate(zip(times, [*times[1:], None], strict=True)):
+        a = alpha_bars[t]
+        a_prev = torch.ones_like(a) if before is None else alpha_bars[before]
+        x_0 = _guess(unet, x_t, t, a, scheduler, dtype)
+        step = Step(k, len(times), t, float(a), x_t, x_0, eps_from_x_0(x_t, x_0, a))
+        if guidance is not None:
+            x_0 = _confined(guidance(step), scheduler)
+            step = replace(step, x_0=x_0, eps=eps_from_x_0(x_t, x_0, a))
+        yield step
+        z = torch.zeros_like(x_t)
+        if step_noise and sampler in DRAWS_NOISE:
+            z = torch.stack([noise(x_t.shape[1:], seed, 1 + k) for seed in seeds]).to(device)
+        x_t = SAMPLERS[sampler][1](Moment(x_t, x_0, a, a_prev, z, eta, stepper, t))
+    yield Step(len(times), len(times), -1, 1.0, x_t, x_t, torch.zeros_like(x_t))
+
+
+def sample(unet: Any, scheduler: Any, x_T: Tensor | None = None, **settings: Any) -> Tensor:
+    """The last x_t of `denoise` with the same arguments: pictures [n, 3, h, w]."""
+    for step in denoise(unet, scheduler, x_T, **settings):
+        last = step.x_t
+    return last
+
+
+def stepper_of(scheduler: Any, sampler: str, steps: int = 0) -> Any:
+    """A new diffusers scheduler of the model's noise schedule, with the sampler's timesteps set.
+
+    Raises:
+        UserError: more steps than timesteps, or a scheduler that is no plain DDPM.
+    """
+    known = scheduler.config.get("num_train_timesteps", 1000)
+    if not 0 <= steps <= known:
+        raise UserError(
+            f"the model knows {known} timesteps: take at most as many steps, not {steps}"
+        )
+    if "learned" in str(scheduler.config.get("variance_type")) or scheduler.config.get(
+        "thresholding"
+    ):
+        raise UserError(
+            "the model learned its variances or thresholds its pictures, which is not done here: "
+            "use one whose scheduler has variance_type fixed_small or fixed_large"
+        )
+    # what is handed to it is always x_0, in which guidance and confinement have their place
+    settings = {"prediction_type": "sample"} if sampler == "dpm++" else {}
+    stepper = getattr(diffusers, SAMPLERS[sampler][0]).from_config(scheduler.config, **settings)
+    stepper.set_timesteps(steps or known)
+    return stepper
+
+
+def _guess(
+    unet: Any, x_t: Tensor, t: int, alpha_bar: Tensor, scheduler: Any, dtype: torch.dtype
+) -> Tensor:
+    """The picture that the model sees in x_t."""
+    with torch.autocast(x_t.device.type, dtype, enabled=dtype != torch.float32):
+        output = unet(x_t, torch.full((len(x_t),), t, device=x_t.device)).sample.float()
+    kind = scheduler.config.get("prediction_type", "epsilon")
+    return _confined(predicted_x_0(x_t, output, alpha_bar, kind), scheduler)
+
+
+def _confined(x_0: Tensor, scheduler: Any) -> Tensor:
+    """The picture with its values cut off where the model's scheduler cuts them."""
+    if not scheduler.config.get("clip_sample"):
+        return x_0
+    most = scheduler.config.get("clip_sample_range", 1.0)
+    return x_0.clamp(-most, most)
