@@ -132,8 +132,8 @@ class Film(Section):
     hold: float = Field(default=1.5, ge=0, le=60)
     """Seconds for which the sample stands at the end."""
     of: Literal["x_t", "x_0", "both"] = "x_t"
-    """What is filmed: the noisy pictures x_t, the model's guess x_0 of where they lead, or both
-    side by side. There is no guess before the first step: x_T stands in its place."""
+    """What is filmed: the noisy pictures x_t, the pictures x_0 that the model sees in them, or both
+    side by side."""
     size: int = Field(default=512, ge=32, le=4096)
     """Longest side of the film in px; small pictures are enlarged by a whole number."""
 
