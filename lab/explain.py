@@ -44,12 +44,15 @@ def explain(model: type[BaseModel], section: str) -> str:
 
 
 def _nested(annotation: Any) -> tuple[type[BaseModel], str] | None:
-    """The settings inside a value, and what stands between its name and theirs: `[i]` in a list."""
+    """The settings inside a value, and what stands between its name and theirs: `[i]` in a list,
+    `.NAME` in a mapping with names of the user's own."""
     for member in wording.members(annotation):
         if wording.is_section(member):
             return member, ""
         if get_origin(member) in (list, tuple) and (inner := _nested(get_args(member)[0])):
             return inner[0], f"[i]{inner[1]}"
+        if get_origin(member) is dict and (inner := _nested(get_args(member)[1])):
+            return inner[0], f".NAME{inner[1]}"
     return None
 
 
