@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from lab.errors import UserError
 from lab.run import write_atomically
@@ -138,9 +138,11 @@ def _not_a_picture(data: bytes) -> str | None:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return image  # copies of large pictures take longer than finding what is in them
         return ImageOps.exif_transpose(image)
     except Exception:  # metadata that cannot be parsed says nothing about orientation
-        return image.copy()
+        return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -156,7 +158,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
         image = ImageCms.profileToProfile(image, lab, _srgb(), outputMode="RGB") or image
-    return _plain(image.convert("RGB"))
+    return _plain(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _alpha(image: Image.Image) -> Image.Image | None:
