@@ -10,11 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from storybook.faces import faces
+from storybook.flowers import flowers
 from storybook.houses import houses
+from storybook.manga import manga
 from storybook.nouns import nouns
-from storybook.people import faces, manga
-from storybook.plants import flowers, trees
 from storybook.prints import prints
+from storybook.trees import trees
 
 FAMILIES: dict[str, Callable[[np.random.Generator, int], tuple[Image.Image, str]]] = {
     "flowers": flowers,

@@ -1,11 +1,11 @@
-"""A drawn family of houses: cottages, towers, barns, churches and windmills, by day and by night."""
+"""A drawn family of houses: cottages, towers, barns, churches and windmills."""
 
 import numpy as np
 from PIL import Image
 
-from storybook.plants import HOURS, LANDS, heaven
+from storybook.landscape import HOURS, LANDS, NIGHT, landscape
 from storybook.shapes import Colour, Shape, box, ellipse, mix, polygon, shade, tint
-from storybook.sketch import Rng, a, blob, dye, paint, pick, ridge, stroke, vary
+from storybook.sketch import Rng, a, blob, dye, paint, pick, stroke, vary
 
 WALLS = ("white", "red", "yellow", "blue", "pink", "brown", "green", "orange", "grey")
 ROOFS = ("red", "brown", "blue", "black", "green", "orange", "purple")
@@ -44,10 +44,13 @@ def _house(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Sh
             ]
     shapes.append(box(x - half, top, x + half, low, wall))
     inset = pick(rng, (1.0, 0.45, 0.15)) * half
-    shapes.append(
-        polygon([(x - half - eaves, top), (x - half + inset, top - peak), (x + half - inset, top - peak),
-                 (x + half + eaves, top)], roof, "subject"),
-    )  # fmt: skip
+    slopes = [
+        (x - half - eaves, top),
+        (x - half + inset, top - peak),
+        (x + half - inset, top - peak),
+        (x + half + eaves, top),
+    ]
+    shapes.append(polygon(slopes, roof, "subject"))
     shapes.append(
         box(
             door - 0.05,
@@ -102,13 +105,13 @@ def _tower(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Sh
 
 def _church(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Shape]:
     way, tall = pick(rng, (-1, 1)), rng.uniform(0.24, 0.32)
-    spire = x - way * 0.2
+    spire, bell = x - way * 0.2, low - tall - 0.22
     shapes = [
         box(x - 0.28, low - tall, x + 0.28, low, wall),
         polygon([(x - 0.33, low - tall), (x - 0.2, low - tall - 0.17), (x + 0.2, low - tall - 0.17),
                  (x + 0.33, low - tall)], roof, "subject"),
-        box(spire - 0.09, low - tall - 0.22, spire + 0.09, low, tint(wall)),
-        polygon([(spire - 0.12, low - tall - 0.22), (spire, low - tall - 0.46), (spire + 0.12, low - tall - 0.22)], roof, "subject"),
+        box(spire - 0.09, bell, spire + 0.09, low, tint(wall)),
+        polygon([(spire - 0.12, bell), (spire, bell - 0.24), (spire + 0.12, bell)], roof, "subject"),
         ellipse(spire, low - tall - 0.1, 0.04, 0.05, lit, "detail"),
         box(spire - 0.04, low - 0.15, spire + 0.04, low, shade(roof), "detail"),
     ]  # fmt: skip
@@ -134,8 +137,9 @@ def _barn(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Sha
 def _windmill(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Shape]:
     tall, turn = rng.uniform(0.46, 0.54), rng.uniform(0, np.pi / 2)
     top = low - tall
+    mill = [(x - 0.17, low), (x - 0.11, top), (x + 0.11, top), (x + 0.17, low)]
     shapes = [
-        polygon([(x - 0.17, low), (x - 0.11, top), (x + 0.11, top), (x + 0.17, low)], wall, "subject"),
+        polygon(mill, wall, "subject"),
         polygon([(x - 0.14, top), (x, top - 0.14), (x + 0.14, top)], roof, "subject"),
         box(x - 0.045, low - 0.14, x + 0.045, low, shade(roof), "detail"),
         *_window(x, low - 0.27, 0.06, 0.07, lit, shade(wall)),
@@ -153,42 +157,31 @@ def _windmill(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list
     return shapes
 
 
-_BUILT = {"house": _house, "cottage": _house, "tower": _tower, "church": _church, "barn": _barn, "windmill": _windmill}  # fmt: skip
+_BUILT = {
+    "house": _house, "cottage": _house, "tower": _tower, "church": _church, "barn": _barn,
+    "windmill": _windmill,
+}  # fmt: skip
 
 
 def houses(rng: Rng, side: int) -> tuple[Image.Image, str]:
     """One building in a landscape, its windows lit at night."""
     kind, hour = pick(rng, KINDS, (4, 2, 1.5, 1.5, 1.5, 1)), pick(rng, tuple(HOURS), (4, 2, 3, 1))
     place, wall, roof = pick(rng, tuple(LANDS)), pick(rng, WALLS), pick(rng, ROOFS)
-    sky, land = [vary(c, rng, 9) for c in HOURS[hour]], vary(LANDS[place], rng, 10)
-    dark = hour == "at night"
-    lit = (255, 222, 110) if dark or rng.random() < 0.15 else vary((86, 112, 140), rng, 10)
+    lit = vary((86, 112, 140), rng, 10)
     colours = [dye(wall, rng, 10), dye(roof, rng, 10)]
-    if dark:
-        land, colours = mix(land, (16, 22, 56), 0.55), [mix(c, (20, 24, 60), 0.4) for c in colours]
+    if hour == "at night" or rng.random() < 0.15:
+        lit = (255, 222, 110)
+    if hour == "at night":
+        colours = [mix(c, NIGHT, 0.4) for c in colours]
     low = rng.uniform(0.82, 0.92)
-    near = low - 0.02
-    behind = [ridge(rng, low - rng.uniform(0.12, 0.26), 0.06, mix(land, sky[-1], 0.55))]
-    front = ridge(rng, near, 0.0 if place == "by the sea" else 0.015, land)
-    if place == "by the sea":
-        behind = [ridge(rng, low - 0.16, 0.0, land)]
-        front = ridge(rng, near, 0.02, mix((226, 204, 152), sky[0], 0.15))
-    x = rng.uniform(0.38, 0.62)
-    built = _BUILT[kind](x, low + 0.02, *colours, lit, rng)
-    bushes = [
-        blob(
-            rng.uniform(0, 1),
-            low + 0.03,
-            rng.uniform(0.05, 0.09),
-            rng,
-            mix((60, 120, 56), land, 0.4),
-            "decor",
-        )
-        for _ in range(int(rng.integers(0, 4)))
-    ]
+    behind, sky, ground = landscape(place, hour, low, rng)
+    built = _BUILT[kind](rng.uniform(0.38, 0.62), low + 0.02, *colours, lit, rng)
+    bushes, green = [], mix((60, 120, 56), ground, 0.4)
+    for x in rng.uniform(0, 1, int(rng.integers(0, 4))):
+        bushes.append(blob(x, low + 0.03, rng.uniform(0.05, 0.09), rng, green, "decor"))
     noun = "house" if rng.random() < 0.3 else kind
     said = a(f"{wall} {noun}" if rng.random() < 0.7 else noun)
     said += f" with {a(roof + ' roof')}" if kind not in ("tower",) and rng.random() < 0.35 else ""
     said += f" {place}" if rng.random() < 0.4 else ""
     said += f" {hour}" if rng.random() < 0.5 else ""
-    return paint([*heaven(hour, rng), *behind, front, *built, *bushes], sky, side, pen=0.011), said
+    return paint([*behind, *built, *bushes], sky, side, pen=0.011), said

@@ -1,4 +1,4 @@
-"""A drawn family of pixel characters: a thing for a head, square glasses, a shirt, 32 x 32 cells."""
+"""A drawn family of pixel characters: 32 x 32 cells, a thing for a head, square glasses, a shirt."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from storybook.shapes import Colour, mix, shade, tint
-from storybook.sketch import Rng, dye, pick, vary
+from storybook.sketch import Rng, a, dye, pick, vary
 
 CELLS = 32
 SHADES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "teal", "brown", "white")
@@ -82,10 +82,12 @@ def _pumpkin(c: Cells, colour: Colour, rng: Rng) -> None:
 
 
 def _ghost(c: Cells, colour: Colour, rng: Rng) -> None:
-    c.disc(16, 10, 9.5, 8.5, colour)
-    c.box(7, 10, 26, 20, colour)
+    pale = mix(colour, (252, 252, 255), 0.75)
+    c.disc(16, 10, 9.5, 9, pale)
+    c.box(7, 10, 25, 20, pale)
     for left in (7, 13, 19):
-        c.box(left, 20, left + 4, 22, colour)
+        c.box(left, 20, left + 4, 23, pale)
+    c.box(14, 18, 18, 20, (60, 60, 76))
 
 
 def _fish(c: Cells, colour: Colour, rng: Rng) -> None:
@@ -205,7 +207,7 @@ def nouns(rng: Rng, side: int) -> tuple[Image.Image, str]:
     said = pick(rng, ("a noun", "a pixel noun", "a pixel character"))
     told = []
     if rng.random() < 0.8:
-        told.append(f"a {colour} {kind} head" if rng.random() < 0.6 else f"a {kind} head")
+        told.append(a(f"{colour} {kind} head" if rng.random() < 0.6 else f"{kind} head"))
     if rng.random() < 0.7:
         told.append(f"{rim} glasses" if rng.random() < 0.7 else "glasses")
     return image, said + (" with " + " and ".join(told) if told else "")

@@ -1,12 +1,13 @@
 """What the drawn families share: brushes on top of `shapes`, named dyes, words, and one painter."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from storybook.shapes import BLACK, Colour, Layer, Shape, polygon
+from storybook.shapes import Colour, Layer, Shape, polygon
 from storybook.world import PALETTE
 
 Rng = np.random.Generator
@@ -84,6 +85,22 @@ def blob(x, y, r, rng: Rng, colour: Colour, layer: Layer = "subject", ry=None, r
     return polygon(around * (1 + np.asarray(bumps))[:, None] + (x, y), colour, layer)
 
 
+def dome(x, base, rx, ry, colour: Colour, layer: Layer = "subject") -> Shape:
+    """The upper half of an ellipse, standing on `base`."""
+    angle = np.linspace(np.pi, 2 * np.pi, 16)
+    return polygon(np.stack([x + rx * np.cos(angle), base + ry * np.sin(angle)], 1), colour, layer)
+
+
+def stretch(shapes: Iterable[Shape], x, y, rx, ry) -> list[Shape]:
+    """Shapes from their own [-1, 1] square into the box of half axes rx, ry around (x, y)."""
+    return [replace(shape, points=shape.points * (rx, ry) + (x, y)) for shape in shapes]
+
+
+def mirrored(shapes: Iterable[Shape]) -> list[Shape]:
+    """Left and right exchanged."""
+    return [replace(shape, points=shape.points * (-1, 1) + (1, 0)) for shape in shapes]
+
+
 def ridge(rng: Rng, height: float, rough: float, colour: Colour, layer: Layer = "ground") -> Shape:
     """Ground whose edge runs near `height` from side to side."""
     x = np.linspace(-0.02, 1.02, 16)
@@ -143,9 +160,3 @@ def on_paper(image: Image.Image, rng: Rng, amount: float = 8) -> Image.Image:
     ]
     pixels = np.asarray(image, float) + amount * (fibres[0] + fibres[1])[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
-__all__ = [
-    "BLACK", "DYES", "Rng", "a", "bend", "blob", "dye", "on_paper", "paint", "petal", "pick",
-    "ridge", "stroke", "vary", "washes",
-]  # fmt: skip
