@@ -2,6 +2,7 @@
 
 import importlib.resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
@@ -30,7 +31,8 @@ def load_unconditional(
         pipeline = DDPMPipeline.from_pretrained(
             str(folder), torch_dtype=torch.float32, local_files_only=True
         )
-        unet, scheduler = pipeline.unet, DDPMScheduler.from_config(pipeline.scheduler.config)
+        unet: Any = pipeline.unet
+        scheduler: Any = DDPMScheduler.from_config(pipeline.scheduler.config)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"the model {source} cannot be loaded from {folder} ({_first_words(error)}): it must "
@@ -40,7 +42,7 @@ def load_unconditional(
         if bars:
             logging.enable_progress_bar()
     channels = (unet.config["in_channels"], unet.config["out_channels"])
-    if not isinstance(unet, UNet2DModel) or channels != (3, 3):
+    if channels != (3, 3):
         raise UserError(
             f"the model {source} is no unconditional model of RGB pictures ({type(unet).__name__}, "
             f"{channels[0]} channels): use a DDPMPipeline such as google/ddpm-celebahq-256"
