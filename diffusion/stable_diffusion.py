@@ -5,10 +5,8 @@ The parts stay diffusers' own classes. What is ours is one plain value that hold
 for one picture does not depend on the pictures beside it.
 """
 
-import hashlib
-import importlib.resources
-import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +16,15 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffusion.pseudo_word import Word
+from diffusion.single_file import Parts, read_checkpoint, read_vae
+from diffusion.sources import BUNDLED, fingerprint, locate, locate_vae, said_first
+from diffusion.tokenizers import find_tokenizer
 from lab.device import pick_device, pick_dtype, set_attention
 from lab.errors import UserError
-
-BUNDLED = "storybook"
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-SINGLE_FILES = (".safetensors", ".ckpt")
 
 # One decoder or encoder call works on at most this many pixels: all of a batch of small pictures,
 # but one 512 px picture at a time (its decoder needs more memory than the U-Net does).
@@ -97,126 +94,94 @@ class StableDiffusion:
 
 
 def load(
-    model: str = BUNDLED, device: str = "auto", dtype: str = "auto", attention: str = "auto"
+    model: str = BUNDLED,
+    device: str = "auto",
+    dtype: str = "auto",
+    attention: str = "auto",
+    *,
+    vae: str = "",
+    tokenizer: str = "",
+    revision: str = "",
 ) -> StableDiffusion:
     """Load `model`: "storybook", a diffusers folder, a .safetensors or .ckpt file, or a hub id.
+
+    `vae` takes the place of the model's autoencoder: a file, a folder or a hub id. `tokenizer` is
+    the folder of a single file's tokenizer (see diffusion/tokenizers.py), `revision` a hub id's
+    branch, tag or commit.
 
     Raises UserError, naming the model and a remedy, where it is not there or cannot be read.
     The safety checker is never loaded: it costs more memory than it protects pictures of tents.
     """
     torch_device = pick_device(device)
     torch_dtype = pick_dtype(dtype, torch_device)
-    source = locate(model)
+    source = locate(model, revision)
     try:
-        pipeline = _open_pipeline(source, torch_dtype)
+        parts, words = _open(source, torch_dtype, tokenizer)
+        autoencoder = load_vae(vae, torch_dtype) if vae else parts.vae
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise UserError(
-            f"the model {model} cannot be loaded from {source} ({_first_line(error)}): "
+            f"the model {model} cannot be loaded from {source} ({said_first(error)}): "
             "it must be a complete Stable Diffusion 1.x, as a diffusers folder or a single file"
         ) from error
-    for part in (pipeline.text_encoder, pipeline.vae, pipeline.unet):
-        part.to(torch_device).eval().requires_grad_(False)
-    set_attention(pipeline.unet, attention)
+    if autoencoder is None:
+        raise UserError(
+            f"{source}: there is no autoencoder in this file; name one as vae, such as "
+            "stabilityai/sd-vae-ft-mse or a file of it"
+        )
+    modules: list[nn.Module] = [parts.text_encoder, autoencoder, parts.unet]
+    for module in modules:
+        module.to(torch_device).eval().requires_grad_(False)
+    set_attention(parts.unet, attention)
     return StableDiffusion(
-        tokenizer=pipeline.tokenizer,
-        text_encoder=pipeline.text_encoder,
-        vae=pipeline.vae,
-        unet=pipeline.unet,
-        scheduler_config=dict(pipeline.scheduler.config),
+        tokenizer=words,
+        text_encoder=parts.text_encoder,
+        vae=autoencoder,
+        unet=parts.unet,
+        scheduler_config=parts.scheduler_config,
         device=torch_device,
         dtype=torch_dtype,
         name=model,
-        fingerprint=fingerprint(source),
+        fingerprint=fingerprint(source, *([locate_vae(vae)] if vae else [])),
     )
 
 
-def locate(model: str) -> Path:
-    """The folder or file that `model` names; a hub id is downloaded into the cache if it must
-    be."""
-    if model == BUNDLED:
-        folder = Path(str(importlib.resources.files(BUNDLED) / "model"))
-        if not (folder / "model_index.json").is_file():
-            raise UserError(
-                f"the bundled model is not in {folder}: reinstall pseudoword, "
-                "or draw it anew with python -m storybook.pretrain"
-            )
-        return folder
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if not (path / "model_index.json").is_file():
-            raise UserError(
-                f"the folder {model} is not a diffusers model, it has no model_index.json: "
-                "give the folder that holds unet/, vae/ and text_encoder/"
-            )
-        return path
+def _open(source: Path, dtype: torch.dtype, tokenizer: str) -> tuple[Parts, CLIPTokenizer]:
+    if source.is_file():
+        parts = read_checkpoint(source, dtype)
+        vocabulary = parts.text_encoder.config.vocab_size
+        return parts, find_tokenizer(tokenizer, source, vocabulary)
+    with _no_bars():
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            str(source),
+            torch_dtype=dtype,
+            local_files_only=True,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    config = dict(pipeline.scheduler.config)
+    return Parts(pipeline.unet, pipeline.vae, pipeline.text_encoder, config), pipeline.tokenizer
+
+
+def load_vae(vae: str, dtype: torch.dtype) -> AutoencoderKL:
+    """An autoencoder apart from a model; what a folder holds must be diffusers' own."""
+    path = locate_vae(vae)
     if path.is_file():
-        if path.suffix not in SINGLE_FILES:
-            raise UserError(f"the model file {model} must end in {' or '.join(SINGLE_FILES)}")
-        return path
-    looks_like_a_path = model.startswith((".", "/", "~")) or model.count("/") != 1
-    if looks_like_a_path or path.suffix in SINGLE_FILES:
-        raise UserError(
-            f"the model {model} is not there: give {BUNDLED!r}, a diffusers folder, "
-            "a .safetensors or .ckpt file, or a hub id such as CompVis/stable-diffusion-v1-4"
-        )
-    return _download(model)
+        return read_vae(path, dtype)
+    with _no_bars():
+        return AutoencoderKL.from_pretrained(str(path), torch_dtype=dtype, local_files_only=True)
 
 
-def _download(hub_id: str) -> Path:
-    try:
-        return Path(StableDiffusionPipeline.download(hub_id, safety_checker=None))
-    except Exception as error:
-        # The hub's client has a dozen exceptions of its own, and its HTTP library as many more.
-        raise UserError(
-            f"the model {hub_id} is neither a folder here nor in the Hugging Face cache, and it "
-            f"could not be downloaded ({_first_line(error)}): go online once, log in if it asks "
-            f"for that, or set model to a local folder or to {BUNDLED}"
-        ) from error
-
-
-def _open_pipeline(source: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
-    settings = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Five parts in a second need no progress bar."""
     bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # five parts in a second need no bar
+    logging.disable_progress_bar()
     try:
-        if source.is_file():
-            return StableDiffusionPipeline.from_single_file(
-                str(source), torch_dtype=dtype, **settings
-            )
-        return StableDiffusionPipeline.from_pretrained(
-            str(source), torch_dtype=dtype, local_files_only=True, **settings
-        )
+        yield
     finally:
         if bars:
             logging.enable_progress_bar()
-
-
-def fingerprint(source: Path) -> str:
-    """Twelve hexadecimal digits of a hash of the model's files: equal weights, equal fingerprint.
-
-    Files above 64 MiB are hashed by name, size and 64 evenly spaced blocks of 64 KiB: training
-    moves every weight, so this sees it, and 4 GB of Stable Diffusion take milliseconds instead of
-    seconds.
-    """
-    if source.is_file():
-        files = [source]
-    else:
-        wanted = {".json", ".txt", ".safetensors", ".bin"}
-        files = [
-            f for part in PARTS for f in sorted((source / part).glob("*")) if f.suffix in wanted
-        ]
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.parent.name}/{file.name}:{size}\n".encode())
-        with file.open("rb") as stream:
-            if size <= 64 * 2**20:
-                digest.update(stream.read())
-                continue
-            for block in range(64):
-                stream.seek(block * (size - 2**16) // 63)
-                digest.update(stream.read(2**16))
-    return digest.hexdigest()[:12]
 
 
 def make_scheduler(sd: StableDiffusion, name: str, steps: int):
@@ -268,8 +233,3 @@ def _constant_parts(batch: Tensor, pixels_per_picture: int) -> Iterator[tuple[Te
         part = batch[start : start + size]
         padding = part[-1:].expand(size - len(part), *part.shape[1:])
         yield torch.cat([part, padding]), len(part)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 160, placeholder=" ...").rstrip(".")

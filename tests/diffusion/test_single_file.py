@@ -1,6 +1,8 @@
 """Single files: the names are those of CompVis, and what is read back is what was written."""
 
+import functools
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from diffusers.loaders import single_file_utils
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffusion import ldm
+from diffusion import ldm, stable_diffusion, tokenizers
 from diffusion.architecture import SD1, Architecture
 from diffusion.single_file import read_checkpoint, read_vae
+from diffusion.stable_diffusion import load
 from lab.errors import UserError
 
 close = torch.testing.assert_close
@@ -173,6 +176,65 @@ def test_an_autoencoder_in_a_file_of_its_own(tmp_path, state, pipeline, tiny, la
         vae = pipeline.vae.state_dict()
     save_file(vae, tmp_path / "vae.safetensors")
     assert_equal_parts(read_vae(tmp_path / "vae.safetensors", torch.float32, tiny), pipeline.vae)
+
+
+@pytest.fixture
+def shared(tmp_path, state, tiny, tiny_sd_folder, monkeypatch) -> Path:
+    """The miniature as a single file with its tokenizer beside it; loading expects its shapes."""
+    shutil.copytree(tiny_sd_folder / "tokenizer", tmp_path / "tokenizer")
+    for name in ("read_checkpoint", "read_vae"):
+        reader = functools.partial(getattr(stable_diffusion, name), architecture=tiny)
+        monkeypatch.setattr(stable_diffusion, name, reader)
+    save_file(state, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_a_single_file_and_its_folder_are_the_same_model(shared, tiny_sd_folder):
+    one, folder = load(str(shared), device="cpu"), load(str(tiny_sd_folder), device="cpu")
+    assert one.tokenizer("a house").input_ids == folder.tokenizer("a house").input_ids
+    assert_equal_parts(one.unet, folder.unet)
+    assert not one.unet.training
+    assert one.resolution == folder.resolution
+
+
+def test_another_autoencoder_takes_the_place_of_the_models_own(shared, state, tmp_path):
+    own = load(str(shared), device="cpu")
+    other = {k: t + 1 for k, t in state.items() if k.startswith(ldm.VAE)}
+    save_file(other, tmp_path / "other.vae.safetensors")
+    changed = load(str(shared), device="cpu", vae=str(tmp_path / "other.vae.safetensors"))
+    expected = own.vae.encoder.conv_in.bias + 1
+    assert torch.equal(changed.vae.encoder.conv_in.bias, expected)
+    assert_equal_parts(changed.unet, own.unet)
+    assert changed.fingerprint != own.fingerprint
+    changed.vae.save_pretrained(tmp_path / "folder")
+    again = load(str(shared), device="cpu", vae=str(tmp_path / "folder"))
+    assert_equal_parts(again.vae, changed.vae)
+    with pytest.raises(UserError, match=r"nowhere\.safetensors is not there"):
+        load(str(shared), device="cpu", vae="nowhere.safetensors")
+
+
+def test_a_file_without_an_autoencoder_asks_for_one(shared, state, tmp_path):
+    save_file(without(state, ldm.VAE), shared)
+    with pytest.raises(UserError, match="no autoencoder in this file; name one as vae"):
+        load(str(shared), device="cpu")
+    vae = {key: tensor for key, tensor in state.items() if key.startswith(ldm.VAE)}
+    save_file(vae, tmp_path / "vae.safetensors")
+    assert load(str(shared), device="cpu", vae=str(tmp_path / "vae.safetensors")).vae is not None
+
+
+def test_tokenizers_that_are_not_there_or_do_not_fit(shared, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no tokenizer for model\.safetensors in this folder"):
+        load(str(shared), device="cpu", tokenizer=str(tmp_path / "empty"))
+    (tmp_path / "tokenizer").rename(tmp_path / "elsewhere")
+    # this machine may have one in its cache
+    monkeypatch.setattr(tokenizers, "_CACHED", (("no-such-owner/no-such-model", ""),))
+    monkeypatch.setattr(tokenizers, "HUB", "no-such-owner/no-such-model")
+    with pytest.raises(UserError, match=r"put vocab\.json and merges\.txt"):
+        load(str(shared), device="cpu")
+    assert load(str(shared), device="cpu", tokenizer=str(tmp_path / "elsewhere")).words == {}
+    with pytest.raises(UserError, match="knows 10 tokens, but the tokenizer has"):
+        tokenizers.find_tokenizer(str(tmp_path / "elsewhere"), shared, 10)
 
 
 def without(state, start):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion import stable_diffusion
+from diffusion import sources, stable_diffusion
 from diffusion.stable_diffusion import decode, encode, fingerprint, load, make_scheduler
 from lab.errors import UserError
 
@@ -63,12 +63,12 @@ def test_what_is_no_model_is_refused_with_a_remedy(tmp_path, tiny_sd_folder):
         load(str(broken), device="cpu")
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(UserError, match=r"junk\.safetensors cannot be loaded"):
+    with pytest.raises(UserError, match=r"junk\.safetensors: this is a Git LFS pointer"):
         load(str(junk), device="cpu")
 
 
 def test_the_bundled_model_has_a_remedy_when_it_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(stable_diffusion.importlib.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(sources.importlib.resources, "files", lambda _: tmp_path)
     with pytest.raises(UserError, match=r"python -m storybook\.pretrain"):
         load("storybook", device="cpu")
 
