@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diffusion.stable_diffusion import BUNDLED, locate
+from diffusion.stable_diffusion import BUNDLED
 from lab.errors import UserError
 from metrics.features import PICTURES_AT_ONCE, Encoder, load_encoder, prepared, read, see
 from metrics.skew import decided
@@ -42,8 +42,9 @@ class Question:
     """The likeliest value has to be so much likelier than the second one."""
 
 
-Chances = Callable[[Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray]]
-"""Pictures, uint8 [H, W, 3] -> probabilities of the answers, [N, answers], and of the subjects."""
+Chances = Callable[[Sequence[np.ndarray], np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+"""Pictures, uint8 [H, W, 3], and what the judge's CLIP sees in them, [N, d], where that is known ->
+probabilities of the answers, [N, answers], and of the subjects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +56,21 @@ class Judge:
     answers: tuple[str, ...]
     subjects: tuple[str, ...]
     chances: Chances
+    clip: Encoder | None = None
+    """The judge's network, if it is a CLIP."""
 
-    def __call__(self, pictures: Sequence[np.ndarray]) -> Verdict:
-        """Judge pictures, uint8 [H, W, 3]; one verdict does not depend on the other pictures."""
-        of_values, of_subjects = self.chances(pictures)
+    def __call__(self, pictures: Sequence[np.ndarray], seen: np.ndarray | None = None) -> Verdict:
+        """Judge pictures, uint8 [H, W, 3]; one verdict does not depend on the other pictures.
+        `seen` is `see(self.clip, pictures)`, if that is at hand."""
+        of_values, of_subjects = self.chances(pictures, seen)
         asked = self.question
         found = decided(of_values, self.answers, tuple(asked.values), asked.undecided)
         right = of_subjects.argmax(axis=1) == self.subjects.index(asked.subject)
         return Verdict(found, right)
 
 
-def load_judge(
-    name: str, question: Question, device: str | torch.device = "cpu", clip: Encoder | None = None
-) -> Judge:
-    """The judge called `storybook`, or `clip:FOLDER` and `clip:HUB-ID` (unless it is given).
+def load_judge(name: str, question: Question, device: str | torch.device = "cpu") -> Judge:
+    """The judge called `storybook`, or `clip:FOLDER` and `clip:HUB-ID`.
 
     Raises:
         UserError: no such judge, or one that does not know the attribute, a value or the subject.
@@ -76,7 +78,7 @@ def load_judge(
     if name == BUNDLED:
         return _storybook(question, device)
     if name.startswith("clip:"):
-        return _clip(name, question, clip or load_encoder(name.removeprefix("clip:"), device))
+        return _clip(name, question, load_encoder(name.removeprefix("clip:"), device))
     raise UserError(
         f"skew.judge {name} is unknown: it is {BUNDLED}, or clip: and a folder or a hub id, such "
         "as clip:openai/clip-vit-large-patch14"
@@ -87,7 +89,7 @@ def _storybook(question: Question, device: str | torch.device) -> Judge:
     check_storybook(question)
     classifier = load_classifier().to(device)
 
-    def chances(pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def chances(pictures: Sequence[np.ndarray], _: object) -> tuple[np.ndarray, np.ndarray]:
         return _classified(classifier, pictures, question.attribute)
 
     answers, subjects = QUESTIONS[question.attribute], QUESTIONS["subject"]
@@ -133,27 +135,23 @@ def _classified(
 def _clip(name: str, question: Question, encoder: Encoder) -> Judge:
     read(encoder, [question.subject])  # a network that knows no texts is refused now
 
-    def chances(pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        seen = see(encoder, pictures)
+    def chances(
+        pictures: Sequence[np.ndarray], seen: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        seen = see(encoder, pictures) if seen is None else seen
         return (
             zero_shot(encoder, seen, question.values),
             zero_shot(encoder, seen, question.subjects),
         )
 
-    return Judge(name, question, tuple(question.values), tuple(question.subjects), chances)
+    names = tuple(question.values), tuple(question.subjects)
+    return Judge(name, question, *names, chances, encoder)
 
 
 def storybook_question(
     subject: str = "cat", attribute: str = "colour", undecided: float = 0.2
 ) -> Question:
     """All that storybook's classifier knows of an attribute."""
-    if attribute not in QUESTIONS:
-        raise UserError(f"storybook's classifier knows no {attribute}: {', '.join(QUESTIONS)}")
-    values = dict.fromkeys(QUESTIONS[attribute], ())
+    values = dict.fromkeys(QUESTIONS.get(attribute, ()), ())
     subjects = dict.fromkeys(QUESTIONS["subject"], ())
     return Question(attribute, values, subject, subjects, undecided)
-
-
-def own_clip(model: str) -> str | None:
-    """The CLIP that was trained with a model and lies beside it, as storybook's does."""
-    return str(locate(model) / "clip") if model == BUNDLED else None
