@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
 from transformers import CLIPTokenizer
 
 from lab.errors import UserError
@@ -10,9 +11,9 @@ HUB = "openai/clip-vit-large-patch14"
 """Whose tokenizer Stable Diffusion 1.x has."""
 _CACHED = (
     (HUB, ""),
-    ("CompVis/stable-diffusion-v1-4", "tokenizer"),
-    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "tokenizer"),
-    ("runwayml/stable-diffusion-v1-5", "tokenizer"),
+    ("CompVis/stable-diffusion-v1-4", "tokenizer/"),
+    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "tokenizer/"),
+    ("runwayml/stable-diffusion-v1-5", "tokenizer/"),
 )
 _FILES = (("vocab.json", "merges.txt"), ("tokenizer.json",))
 
@@ -55,16 +56,21 @@ def _from_folder(folder: Path, checkpoint: Path) -> CLIPTokenizer:
 
 
 def _from_hub(checkpoint: Path) -> CLIPTokenizer:
-    for hub_id, subfolder in _CACHED:
+    # The files are asked for by name: from_pretrained of transformers 5 makes a tokenizer of two
+    # tokens, without a word, where it finds none.
+    for hub_id, folder in _CACHED:
         try:
-            return CLIPTokenizer.from_pretrained(hub_id, subfolder=subfolder, local_files_only=True)
-        except Exception:  # whatever says that it is not there: look at the next place
-            continue
+            wanted = [f"{folder}{name}" for names in _FILES for name in names]
+            place = snapshot_download(hub_id, allow_patterns=wanted, local_files_only=True)
+            return _from_folder(Path(place) / folder, checkpoint)
+        except (OSError, ValueError, UserError):
+            continue  # it is not there, or only in part: look at the next place
     try:
-        return CLIPTokenizer.from_pretrained(HUB)
+        wanted = [name for names in _FILES for name in names]
+        return _from_folder(Path(snapshot_download(HUB, allow_patterns=wanted)), checkpoint)
     except Exception as error:  # the hub's client and its HTTP library have dozens
         raise UserError(
             f"{checkpoint}: a single file has no tokenizer, there is none in the Hugging Face "
-            f"cache, and it could not be downloaded: go online once, or put vocab.json and "
+            "cache, and it could not be downloaded: go online once, or put vocab.json and "
             f"merges.txt of {HUB} into a folder tokenizer/ beside the file"
         ) from error

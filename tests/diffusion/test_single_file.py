@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
@@ -227,7 +228,8 @@ def test_tokenizers_that_are_not_there_or_do_not_fit(shared, tmp_path, monkeypat
     with pytest.raises(UserError, match=r"no tokenizer for model\.safetensors in this folder"):
         load(str(shared), device="cpu", tokenizer=str(tmp_path / "empty"))
     (tmp_path / "tokenizer").rename(tmp_path / "elsewhere")
-    # this machine may have one in its cache
+    # this machine may have one in its cache, so another name; transformers 5 is known to make an
+    # empty tokenizer where it finds none
     monkeypatch.setattr(tokenizers, "_CACHED", (("no-such-owner/no-such-model", ""),))
     monkeypatch.setattr(tokenizers, "HUB", "no-such-owner/no-such-model")
     with pytest.raises(UserError, match=r"put vocab\.json and merges\.txt"):
@@ -235,6 +237,24 @@ def test_tokenizers_that_are_not_there_or_do_not_fit(shared, tmp_path, monkeypat
     assert load(str(shared), device="cpu", tokenizer=str(tmp_path / "elsewhere")).words == {}
     with pytest.raises(UserError, match="knows 10 tokens, but the tokenizer has"):
         tokenizers.find_tokenizer(str(tmp_path / "elsewhere"), shared, 10)
+
+
+@pytest.mark.parametrize(
+    ("hub_id", "folder"),
+    [("openai--clip-vit-large-patch14", "."), ("CompVis--stable-diffusion-v1-4", "tokenizer")],
+)
+def test_the_tokenizer_in_the_hub_cache_is_found(shared, tmp_path, monkeypatch, hub_id, folder):
+    repository = tmp_path / "hub" / f"models--{hub_id}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    place = repository / "snapshots" / ("0" * 40) / folder
+    shutil.copytree(tmp_path / "tokenizer", place)
+    (tmp_path / "tokenizer").rename(tmp_path / "elsewhere")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    found = tokenizers.find_tokenizer("", shared, 10**6)
+    expected = tokenizers.find_tokenizer(str(tmp_path / "elsewhere"), shared, 10**6)
+    assert found("a house").input_ids == expected("a house").input_ids
+    assert len(found) > 500
 
 
 def without(state, start):
