@@ -1,0 +1,153 @@
+"""The page of a run: how the model learned, what it draws, and what the studies found."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ddpm import tables
+from ddpm.config import Config
+from ddpm.films import saved_frames
+from ddpm.stages import Bench
+from lab.page import write_page
+from lab.run import Progress, Run
+
+TEMPLATE = Path(__file__).with_name("report.html")
+REPORT = "report.html"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+LARGEST_GIF = 4_000_000  # bytes that a page holds of one film
+MOST_FRAMES = 60  # of a film that the page's slider has
+SECTIONS = {
+    "": "The model",
+    "study": "Studies",
+    "guide": "Guidance by a loss",
+    "film": "Out of the noise",
+    "measure": "Measures",
+}
+"""Folder of what a stage shows -> its heading; further folders have a heading of their own name."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something that a stage showed, with what it is."""
+
+    kind: str
+    """picture, film, table or file."""
+    path: Path
+    what: str
+    table: Any = None
+
+
+def report(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
+    """The last stage: report.html, of everything that the stages before it showed."""
+    yield Progress("writing the report", 0, 1)
+    path = run.folder / REPORT
+    write_page(
+        path,
+        TEMPLATE,
+        name=run.name,
+        facts=facts(config, run, bench),
+        learning=learning_curve(run.metrics()),
+        sections=sections(run.folder, run.shown),
+        frames=film_frames(run.folder / "film" / "frames"),
+        notes=run.notes,
+        settings=_flat(config.model_dump(mode="json")),
+        said=tables.said,
+        columns_of=tables.columns_of,
+    )
+    run.show(path, "everything on one page: open it in a browser")
+    yield Progress("writing the report", 1, 1)
+
+
+def facts(config: Config, run: Run, bench: Bench) -> list[tuple[str, str]]:
+    """The figures at the top: what one would ask first."""
+    found = []
+    if (pictures := bench.pictures) is not None:
+        size = f"{pictures.pixels.shape[2]} px"
+        parts = f"{len(pictures.validation)} to validate, {len(pictures.test)} to test"
+        found.append((f"{len(pictures.train):,}", f"pictures to learn from, {size}; {parts}"))
+    weights = sum(parameter.numel() for parameter in bench.unet.parameters())
+    found.append((f"{weights / 1e6:.2f} million", "parameters of the U-Net"))
+    losses = [line for line in run.metrics() if line.get("validation_loss") is not None]
+    if losses:
+        best = min(losses, key=lambda line: line["validation_loss"])
+        said = f"best validation loss, after step {best['step']} of {losses[-1]['step']}"
+        found.append((f"{best['validation_loss']:.4f}", said))
+    left = float(bench.scheduler.alphas_cumprod[-1].sqrt())
+    count = bench.scheduler.config["num_train_timesteps"]
+    found.append((f"{left:.4f}", f"the picture's part of x_T, after {count} timesteps"))
+    return found
+
+
+def learning_curve(lines: Sequence[dict[str, Any]]) -> Figure | None:
+    """Loss of the steps and of the validation over the steps; None without a training."""
+    steps = [line for line in lines if line.get("loss") is not None and "step" in line]
+    measured = [line for line in lines if line.get("validation_loss") is not None]
+    if not steps and not measured:
+        return None
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    every = [line["step"] for line in steps], [line["loss"] for line in steps]
+    axes.plot(*every, color="0.75", linewidth=0.9, label="each step: other noise every time")
+    some = [line["step"] for line in measured], [line["validation_loss"] for line in measured]
+    label = "validation: the same noise every time"
+    axes.plot(*some, "o-", color="#1f6f8b", markersize=3, label=label)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def sections(folder: Path, shown: Sequence[tuple[Path, str]]) -> list[tuple[str, list[Shown]]]:
+    """What was shown, under headings in the order of SECTIONS."""
+    found: dict[str, list[Shown]] = {key: [] for key in SECTIONS}
+    for path, what in shown:
+        if path.name == REPORT or not path.exists():
+            continue
+        parts = path.relative_to(folder).parts
+        top = parts[0] if len(parts) > 1 and not path.is_dir() else ""
+        found.setdefault(top, []).append(_shown(path, what))
+    return [(SECTIONS.get(key, key), items) for key, items in found.items() if items]
+
+
+def _shown(path: Path, what: str) -> Shown:
+    suffix = path.suffix.lower()
+    if path.name.endswith(tables.SUFFIX):
+        return Shown("table", path, what, tables.read_table(path))
+    if suffix in PICTURES:
+        return Shown("picture", path, what)
+    if suffix == ".gif" and path.stat().st_size <= LARGEST_GIF:
+        return Shown("film", path, what)
+    return Shown("file", path, what)
+
+
+def film_frames(folder: Path) -> list[tuple[Path, str]]:
+    """Frames for the slider, evenly chosen, each with what it shows."""
+    listing = saved_frames(folder)
+    if len(listing) > MOST_FRAMES:
+        last = len(listing) - 1
+        listing = [listing[round(k * last / (MOST_FRAMES - 1))] for k in range(MOST_FRAMES)]
+    return [(folder / line["file"], _said(line)) for line in listing]
+
+
+def _said(line: dict[str, Any]) -> str:
+    if line["timestep"] < 0:
+        return f"step {line['step']}: the sample"
+    kept = line["alpha_bar"] ** 0.5
+    return f"step {line['step']}: t = {line['timestep']}, the picture's part {kept:.3f}"
+
+
+def _flat(values: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted name, value as text)."""
+    if isinstance(values, dict):
+        return [
+            pair
+            for key, value in values.items()
+            for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
+        ]
+    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
+    return [(prefix, text)]
