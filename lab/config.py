@@ -68,6 +68,8 @@ class Experiment:
     resolved: dict[str, Any]
     """The whole experiment as JSON-able values, with every default filled in."""
     overrides: tuple[str, ...]
+    written: dict[str, Any]
+    """The file's own values with the overrides, no default filled in: the same experiment again."""
 
 
 def load_experiment(
@@ -108,7 +110,7 @@ def load_experiment(
         section: config.model_dump(mode="json", by_alias=True)
         for section, config in sections.items()
     }
-    return Experiment(path, name, sections, resolved, tuple(overrides))
+    return Experiment(path, name, sections, resolved, tuple(overrides), tree.values)
 
 
 Entry = TypeVar("Entry", bound=Section)

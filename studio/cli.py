@@ -29,12 +29,17 @@ JOBS: dict[str, str] = {
     "inversion": "inversion",
     "cfg": "cfg",
     "sample": "sampling",
+    "skew": "skew",
+    "tune": "tuning",
 }
 """Section of an experiment file -> the package that does it, in running order.
 
 A package has `config.Config`, the section's model, and `job.run(config, run)`, a generator of
 Progress.
 """
+SEARCH = "tune"
+"""The job of jobs: its `run` takes the whole experiment and the other jobs besides. Where a file
+has its section, `run` means the search."""
 
 _ABOUT = {
     "run": "run every section of an experiment file, one after another",
@@ -42,6 +47,8 @@ _ABOUT = {
     "inversion": "learn a new word for what those pictures have in common",
     "cfg": "draw one prompt at many guidance scales, and film it",
     "sample": "draw prompts with every learned word, from equal noise, side by side",
+    "skew": "measure how unevenly a word takes its values, before and after it was learned anew",
+    "tune": "search for the settings of the jobs that do best, and keep the best trial's file",
     "explain": "say what can be set in an experiment file, and what it means",
 }
 _EXAMPLES = """\
@@ -54,6 +61,9 @@ examples:
       one job alone; quote what the shell would take apart
   pseudoword explain cfg.guidance_scales
       what a setting means
+  pseudoword tune experiments/search.yaml
+      run the file's jobs again and again with the settings varied as its section `tune:` says;
+      `pseudoword explain tune` has the ranges, the pruning, the search on many machines
   pseudoword embedding inspect downloads/*.pt
       what an embedding is, which models it fits, what is wrong with it; `embedding convert` writes
       it for another program
@@ -256,35 +266,45 @@ def _run(arguments: argparse.Namespace, argv: list[str], jobs: Mapping[str, str]
     """Validate the whole file, then run what is wanted of it."""
     experiment = load_experiment(arguments.file, arguments.overrides, models(jobs))
     wanted = list(experiment.sections) if arguments.command == "run" else [arguments.command]
+    if SEARCH in wanted:
+        wanted = [SEARCH]  # it runs the others itself
     for section in wanted:
         if section not in experiment.sections:
             there = ", ".join(experiment.sections)
             raise UserError(f"{experiment.path} has no section `{section}:`; it has {there}")
     if arguments.dry_run:
         for section in wanted:
-            for sentence in _forecast(experiment, section, jobs[section], arguments.outputs):
+            for sentence in _forecast(experiment, section, jobs, arguments.outputs):
                 print(f"{section}: {sentence}")
         return
     runs: list[Run] = []
     try:
         for section in wanted:
-            runs.append(_run_job(experiment, section, jobs[section], arguments.outputs, argv))
+            runs.append(_run_job(experiment, section, jobs, arguments.outputs, argv))
     finally:  # what was finished is worth looking at, whatever happened to the next job
         if runs and runs[0].is_main:
             print(_report(runs), end="")
 
 
-def _forecast(experiment: Experiment, section: str, package: str, outputs: str) -> list[str]:
+def _forecast(
+    experiment: Experiment, section: str, jobs: Mapping[str, str], outputs: str
+) -> list[str]:
     """What a job says of its cost beforehand: `job.forecast(config, run)`, where it has that."""
-    job = importlib.import_module(f"{package}.job")
+    job = importlib.import_module(f"{jobs[section]}.job")
     if not hasattr(job, "forecast"):
         return ["no forecast"]
     run = Run(outputs, experiment.name, section)
-    return job.forecast(experiment.sections[section], run)
+    return job.forecast(experiment.sections[section], run, *_besides(experiment, section, jobs))
+
+
+def _besides(experiment: Experiment, section: str, jobs: Mapping[str, str]) -> tuple:
+    """What a job is told besides its own section and folder: nothing, unless it runs others."""
+    others = {name: package for name, package in jobs.items() if name != SEARCH}
+    return (experiment, others) if section == SEARCH else ()
 
 
 def _run_job(
-    experiment: Experiment, section: str, package: str, outputs: str, argv: list[str]
+    experiment: Experiment, section: str, jobs: Mapping[str, str], outputs: str, argv: list[str]
 ) -> Run:
     record = {
         "command": shlex.join(["pseudoword", *argv]),
@@ -292,9 +312,10 @@ def _run_job(
         "configuration": experiment.resolved,
     }
     started = time.monotonic()
-    job = importlib.import_module(f"{package}.job")
+    job = importlib.import_module(f"{jobs[section]}.job")
     with Run(outputs, experiment.name, section, record) as run:
-        steps: Iterator[Progress] = job.run(experiment.sections[section], run)
+        config, besides = experiment.sections[section], _besides(experiment, section, jobs)
+        steps: Iterator[Progress] = job.run(config, run, *besides)
         with Bars(section, quiet=not run.is_main) as bars:
             for progress in steps:
                 bars.show(progress)

@@ -6,20 +6,20 @@ from pydantic import Field, field_validator, model_validator
 
 from lab.config import Section
 
-Number = int | float
+SECTION = "tune"
 Choice = bool | int | float | str | None | list[float] | list[str]
 
 
 class Range(Section):
     """The numbers from one to another."""
 
-    from_: Number = Field(alias="from")
+    from_: float = Field(alias="from")
     """The lowest value."""
-    to: Number
+    to: float
     """The highest value."""
     log: bool = False
     """Try every order of magnitude equally often: for rates, weights and sizes."""
-    step: Number | None = Field(default=None, gt=0)
+    step: float | None = Field(default=None, gt=0)
     """Only `from`, `from` + step, and so on; absent: any number, or any whole one where the setting
     takes only whole numbers."""
 
@@ -64,8 +64,8 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     """Decides what is tried. The same seed, on one machine, makes the same search."""
     prune: Literal["none", "median"] = "median"
-    """Whether a trial is stopped early when its curve lies, at the same step, on the wrong side of
-    the median of the finished trials' curves (of the best they had reached until then)."""
+    """median: a trial is stopped early when the best point of its curve so far is worse than the
+    median of the finished trials at the same step. none: every trial runs to its end."""
     prune_after_trials: Annotated[int, Field(ge=1)] = 5
     """So many trials are finished before any is stopped early."""
     prune_after_step: Annotated[int, Field(ge=0)] = 0
@@ -91,7 +91,7 @@ class Config(Section):
         cls, ranges: dict[str, Range | tuple[Choice, ...]]
     ) -> dict[str, Range | tuple[Choice, ...]]:
         for setting, values in ranges.items():
-            if setting.partition(".")[0] == "tune":
+            if setting.partition(".")[0] == SECTION:
                 raise ValueError(f"{setting} is a setting of the search itself")
             if isinstance(values, Range):
                 continue
