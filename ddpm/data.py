@@ -8,8 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ddpm.config import Data
 from ddpm.sources import Prepared, Source
@@ -68,19 +66,6 @@ class Pictures:
     def part(self, name: str) -> np.ndarray:
         """The pictures of `train`, `validation` or `test`: uint8 [n, size, size, 3]."""
         return self.pixels[list(getattr(self, name))]
-
-
-def to_pixels(pictures: Tensor) -> np.ndarray:
-    """What a model draws, float [n, 3, h, w] in -1..1, as pictures: uint8 [n, h, w, 3]. The inverse
-    of `from_pixels`, exactly."""
-    scaled = ((pictures.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().contiguous().numpy()
-
-
-def from_pixels(pixels: np.ndarray) -> Tensor:
-    """Pictures uint8 [n, h, w, 3] as a model sees them: float32 [n, 3, h, w] in -1..1."""
-    values = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
-    return values.float() / 127.5 - 1
 
 
 def key_of(source: Source, data: Data) -> str:

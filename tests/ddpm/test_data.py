@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from ddpm.config import Data
-from ddpm.data import divide, from_pixels, read_pictures, to_pixels
+from ddpm.data import divide, read_pictures
+from ddpm.pixels import to_pixels, to_tensor
 from ddpm.sources import open_source
 from ddpm.squares import CROPS
 from lab.errors import UserError
@@ -92,7 +93,7 @@ def test_families_are_drawn_and_mixed(tmp_path):
 
 def test_the_transform_is_undone_exactly():
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
-    seen = from_pixels(every)
+    seen = to_tensor(every)
     assert seen.shape == (1, 3, 16, 16) and seen.min() == -1 and seen.max() == 1
     assert np.array_equal(to_pixels(seen), every)
     assert to_pixels(torch.full((1, 3, 2, 2), 7.0)).max() == 255  # out of range is cut off
