@@ -110,11 +110,12 @@ def see(encoder: Encoder, pictures: Sequence[np.ndarray]) -> np.ndarray:
     for start in range(0, len(pictures), PICTURES_AT_ONCE):
         chunk = [prepared(p, encoder.side) for p in pictures[start : start + PICTURES_AT_ONCE]]
         values = torch.from_numpy(np.stack(chunk)).permute(0, 3, 1, 2).float() / 255
-        vectors.append(_pooled(encoder, ((values - mean) / std).to(device)))
+        vectors.append(pooled(encoder, ((values - mean) / std).to(device)))
     return torch.cat(vectors).cpu().numpy() if vectors else np.zeros((0, 1), np.float32)
 
 
-def _pooled(encoder: Encoder, values: torch.Tensor) -> torch.Tensor:
+def pooled(encoder: Encoder, values: torch.Tensor) -> torch.Tensor:
+    """Unit vectors [N, d] of prepared pictures, [N, 3, side, side]; differentiable."""
     model = encoder.model
     if hasattr(model, "get_image_features"):
         seen = model.get_image_features(pixel_values=values)

@@ -59,8 +59,16 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder, model_max_length=CONTEXT, pad_token=END)
 
 
-def build_clip(tokenizer: CLIPTokenizer, width: int = 192, layers: int = 4) -> CLIPModel:
-    """CLIP in small: the text tower becomes the text encoder of the diffusion model."""
+EYE = {"hidden_size": 128, "num_hidden_layers": 4, "image_size": SIDE, "patch_size": 8}
+
+
+def build_clip(
+    tokenizer: CLIPTokenizer, width: int = 192, layers: int = 4, eye: Any = EYE, shared: int = 128
+) -> CLIPModel:
+    """CLIP in small: the text tower becomes the text encoder of the diffusion model.
+
+    `eye` is the picture tower's size, `shared` the width of the space in which both meet.
+    """
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": width,
@@ -71,18 +79,15 @@ def build_clip(tokenizer: CLIPTokenizer, width: int = 192, layers: int = 4) -> C
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.eos_token_id,
-        "projection_dim": 128,
+        "projection_dim": shared,
     }
     vision = {
-        "hidden_size": 128,
-        "intermediate_size": 512,
-        "num_hidden_layers": 4,
+        "intermediate_size": 4 * eye["hidden_size"],
         "num_attention_heads": 4,
-        "image_size": SIDE,
-        "patch_size": 8,
-        "projection_dim": 128,
+        "projection_dim": shared,
     }
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
+    config = CLIPConfig(text_config=text, vision_config=vision | eye, projection_dim=shared)
+    return CLIPModel(config)
 
 
 def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:

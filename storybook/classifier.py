@@ -62,7 +62,7 @@ def answers(scene: dict) -> list[int]:
     return [a.index(scene[q]) if scene[q] in a else NO_ANSWER for q, a in QUESTIONS.items()]
 
 
-def _disturb(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def disturb(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Half of the batches blurred as an autoencoder would, all of them a little noisy."""
     if rng.random() < 0.5:
         small = F.interpolate(images, scale_factor=float(rng.uniform(0.4, 0.9)), mode="area")
@@ -83,7 +83,7 @@ def train_classifier(
         rng = step_rng(plan, step)
         index = rng.choice(shown, plan.batch_size, replace=False)
         target = torch.tensor([labels[int(k)] for k in index], device=device)
-        logits = classifier(_disturb(pixels(data.pictures[index], device), rng))
+        logits = classifier(disturb(pixels(data.pictures[index], device), rng))
         losses = [F.cross_entropy(logits[q], target[:, k]) for k, q in enumerate(QUESTIONS)]
         return torch.stack(losses).mean()
 

@@ -106,12 +106,13 @@ def _tower(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Sh
 def _church(x, low, wall: Colour, roof: Colour, lit: Colour, rng: Rng) -> list[Shape]:
     way, tall = pick(rng, (-1, 1)), rng.uniform(0.24, 0.32)
     spire, bell = x - way * 0.2, low - tall - 0.22
+    cap = [(spire - 0.12, bell), (spire, bell - 0.24), (spire + 0.12, bell)]
     shapes = [
         box(x - 0.28, low - tall, x + 0.28, low, wall),
         polygon([(x - 0.33, low - tall), (x - 0.2, low - tall - 0.17), (x + 0.2, low - tall - 0.17),
                  (x + 0.33, low - tall)], roof, "subject"),
         box(spire - 0.09, bell, spire + 0.09, low, tint(wall)),
-        polygon([(spire - 0.12, bell), (spire, bell - 0.24), (spire + 0.12, bell)], roof, "subject"),
+        polygon(cap, roof, "subject"),
         ellipse(spire, low - tall - 0.1, 0.04, 0.05, lit, "detail"),
         box(spire - 0.04, low - 0.15, spire + 0.04, low, shade(roof), "detail"),
     ]  # fmt: skip

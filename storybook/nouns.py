@@ -1,4 +1,4 @@
-"""A drawn family of pixel characters: 32 x 32 cells, a thing for a head, square glasses, a shirt."""
+"""A drawn family of pixel characters: a thing for a head, square glasses, a shirt."""
 
 from collections.abc import Callable
 

@@ -73,7 +73,7 @@ def _wave(rng: Rng) -> list[Shape]:
     """A wave that rears up from one side and curls, with claws of foam."""
     high, blue = rng.uniform(0.12, 0.26), vary(pick(rng, (INDIGO, PRUSSIAN)), rng, 8)
     front = [(0.2, 0.14), (0.36, 0), (0.52, 0.01), (0.66, 0.1), (0.7, 0.24), (0.62, 0.2)]
-    crest = np.array([*front, (0.52, 0.2)]) + [0, high]
+    crest = np.array([*front, (0.52, 0.2)]) + np.array([0, high])
     body = [(-0.05, 0.72), (0.06, 0.5), *crest, (0.44, high + 0.32), (0.46, 0.7), (0.62, 0.86)]
     far = [(0.3, 1.05), (0.5, 0.82), (0.72, 0.74), (0.9, 0.64), (1.05, 0.7), (1.05, 1.05)]
     shapes = [

@@ -1,9 +1,10 @@
 """Contrastive training of the small CLIP (Radford et al. 2021, arXiv:2103.00020)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import CLIPModel, CLIPTokenizer
@@ -34,15 +35,26 @@ def embed(clip: CLIPModel, images: torch.Tensor, ids: torch.Tensor):
 
 
 def train_clip(
-    clip: CLIPModel, tokenizer: CLIPTokenizer, data: Dataset, plan: Plan, folder: Path, device
+    clip: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    data: Dataset,
+    plan: Plan,
+    folder: Path,
+    device,
+    prepare: Callable[[torch.Tensor, np.random.Generator], torch.Tensor] = lambda x, rng: x,
 ) -> Iterator[Progress]:
-    """Pull each picture and its own caption together; both directions of the batch count."""
+    """Pull each picture and its own caption together; both directions of the batch count.
+
+    `prepare` is what happens to a batch of pictures before they are seen.
+    """
     ids = tokenize(tokenizer, data.captions, 32)
 
     def loss_of(step: int) -> torch.Tensor:
-        index = step_rng(plan, step).choice(data.trained, plan.batch_size, replace=False)
+        rng = step_rng(plan, step)
+        index = rng.choice(data.trained, plan.batch_size, replace=False)
+        images = prepare(pixels(data.pictures[index], device), rng)
         with autocast(device, True):
-            seen, said = embed(clip, pixels(data.pictures[index], device), ids[index].to(device))
+            seen, said = embed(clip, images, ids[index].to(device))
         logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
         target = torch.arange(len(index), device=device)
         return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
