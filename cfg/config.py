@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.showing import Analysis, Page, Sheet, Video
+from diffusion.config import UsesModel
 from lab.config import Section
 
 SchedulerName = Literal[
@@ -111,7 +112,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Config(Section):
+class Config(UsesModel):
     """A prompt and a seed, or several, drawn at many guidance scales: pictures, films, curves."""
 
     prompt: str | tuple[str, ...]
@@ -140,14 +141,6 @@ class Config(Section):
     """Predictions computed at once, of which a picture needs two a step; auto: what a short
     measurement finds fastest here. Frames of different batch sizes may differ in their last
     bits."""
-    model: str = "storybook"
-    """"storybook" (bundled), a diffusers folder, a .safetensors or .ckpt file, or a hub id."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """Numbers the model computes in; auto: fp32 on a CPU, fp16 on a GPU."""
-    attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
-    """Implementation of attention; auto is PyTorch's own (sdpa)."""
     video: Video = Video()
     """The film."""
     sheet: Sheet = Sheet()

@@ -1,7 +1,6 @@
 """The cfg job: prompts, words, seeds, rules -> a frame for each scale -> what is shown of them."""
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from cfg.show import MADE, show
 from cfg.study import Plan, draw
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word, mentions
-from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.stable_diffusion import StableDiffusion, open_model, what_computes
 from diffusion.words import WordFile, require_words, words_in
-from lab.device import pick_device, pick_dtype
 from lab.errors import UserError
 from lab.processes import Processes
 from lab.run import Progress, Run, write_json
@@ -40,7 +38,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_complete(key, discard=[*MADE, LISTING]):
         return
     yield Progress("loading the model", 0, 1)
-    sd = load(config.model, config.device, config.dtype, config.attention)
+    sd = open_model(config)
     for word in words:
         add_word(sd, word.embedding.token, word.embedding.vectors)
     yield Progress("loading the model", 1, 1)
@@ -65,7 +63,7 @@ def forecast(config: Config, run: Run) -> list[str]:
     except UserError as problem:  # an earlier section of the experiment may be about to make it
         words = []
         notes.append(f"as it stands, {problem}")
-    sd = load(config.model, config.device, config.dtype, config.attention)
+    sd = open_model(config)
     kept = kept_size(run.folder, circumstances(sd)) if config.batch_size == "auto" else None
     size = kept or batch_size_for(sd, config.batch_size)
     settings = what_decides_the_pixels(config, words)
@@ -141,21 +139,16 @@ def find_words(config: Config, inversion: Path) -> list[WordFile]:
             f"a prompt says {NAME}, but there is no word to stand for it: invert one first, or "
             "name its file in words"
         )
-    require_words(config.model, every, words)
+    require_words(config, every, words)
     return [word for token, word in words.items() if NAME in prompts or mentions(prompts, token)]
 
 
 def what_decides_the_pixels(config: Config, words: Sequence[WordFile]) -> dict[str, Any]:
     """What decides the pixels of a sweep beside its lines, scales and batch size, as JSON."""
-    device = pick_device(config.device)
     return {
         "version": VERSION,
-        "model": fingerprint(locate(config.model)),
         "words": {word.embedding.token: word.sha256 for word in words},
-        "device": device.type,
-        "dtype": str(pick_dtype(config.dtype, device)),
-        "attention": "sdpa" if config.attention == "auto" else config.attention,
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        **what_computes(config),
     }
 
 

@@ -10,7 +10,10 @@ import torch
 from torch.nn import functional as F
 
 from cfg.showing import Analysis
-from diffusion.stable_diffusion import BUNDLED, StableDiffusion, encode, load, locate
+from diffusion.config import UsesModel
+from diffusion.sources import BUNDLED, locate
+from diffusion.stable_diffusion import StableDiffusion, encode, open_model
+from lab.device import pick_device
 from metrics.features import PICTURES_AT_ONCE, Encoder, load_encoder, prepared, read, see
 from storybook.classifier import QUESTIONS, load_classifier
 from storybook.train_clip import pixels
@@ -65,13 +68,13 @@ class Judge:
         return Judgement(match, recognised, vectors, latents)
 
 
-def load_judge(config: Analysis, model: str, device: str | torch.device = "cpu") -> Judge:
-    """The judge that `analysis` names, for pictures of `model`.
+def load_judge(config: Analysis, model: UsesModel) -> Judge:
+    """The judge that `analysis` names, for pictures of `model`, on its device.
 
     Raises:
         UserError: a network that is not there.
     """
-    offline = model == BUNDLED
+    offline, device = model.model == BUNDLED, pick_device(model.device)
     named_clip = str(locate(BUNDLED) / "clip") if offline else "none"
     source = named_clip if config.match == "auto" else config.match
     clip = load_encoder(source, device) if source != "none" else None
@@ -89,7 +92,7 @@ def load_judge(config: Analysis, model: str, device: str | torch.device = "cpu")
         names["features"] = names["match"]
     elif config.features == "auto" and classifier is not None:
         names["features"] = "storybook's classifier"
-    opened = load(model, str(device)) if config.latents else None
+    opened = open_model(model) if config.latents else None
     return Judge(clip, eye, classifier, names, opened)
 
 

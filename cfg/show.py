@@ -19,7 +19,6 @@ from cfg.config import Config
 from cfg.film import chosen_lines, describe, write_film
 from cfg.judge import load_judge
 from cfg.report import write_report
-from lab.device import pick_device
 from lab.run import Progress, Run, write_json
 
 MADE = ("guidance.*", "films", "contact-sheet.png", "curve.png", "analysis.json", "report.html")
@@ -28,7 +27,7 @@ MADE = ("guidance.*", "films", "contact-sheet.png", "curve.png", "analysis.json"
 
 def show(config: Config, run: Run, sweep: Sweep) -> Iterator[Progress]:
     """Measure the frames, which are all there, and make everything of `MADE` from them."""
-    judge = load_judge(config.analysis, config.model, pick_device(config.device))
+    judge = load_judge(config.analysis, config)
     measured = []
     for k, line in enumerate(sweep.lines):
         yield Progress("measuring", k, len(sweep.lines))

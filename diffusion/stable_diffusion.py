@@ -8,6 +8,7 @@ for one picture does not depend on the pictures beside it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from diffusers.utils import logging
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from diffusion.config import UsesModel
 from diffusion.pseudo_word import Word
 from diffusion.single_file import Parts, read_checkpoint, read_vae
 from diffusion.sources import BUNDLED, fingerprint, locate, locate_vae, said_first
@@ -143,6 +145,37 @@ def load(
         name=model,
         fingerprint=fingerprint(source, *([locate_vae(vae)] if vae else [])),
     )
+
+
+def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
+    """Load what a job's settings name; `dtype` where the job chooses for itself."""
+    return load(
+        config.model,
+        config.device,
+        dtype or config.dtype,
+        config.attention,
+        vae=config.vae,
+        tokenizer=config.tokenizer,
+        revision=config.revision,
+    )
+
+
+def weights_of(config: UsesModel) -> str:
+    """The fingerprint of what a job's settings name, without loading it."""
+    others = [locate_vae(config.vae)] if config.vae else []
+    return fingerprint(locate(config.model, config.revision), *others)
+
+
+def what_computes(config: UsesModel) -> dict[str, Any]:
+    """What of a model decides the pixels of a picture, as JSON for the key of a result."""
+    device = pick_device(config.device)
+    return {
+        "model": weights_of(config),
+        "device": device.type,
+        "dtype": str(pick_dtype(config.dtype, device)),
+        "attention": "sdpa" if config.attention == "auto" else config.attention,
+        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+    }
 
 
 def _open(source: Path, dtype: torch.dtype, tokenizer: str) -> tuple[Parts, CLIPTokenizer]:

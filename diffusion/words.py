@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffusion.config import UsesModel
 from diffusion.formats import Embedding, load_embedding
 from diffusion.prompts import require_known_words
-from diffusion.stable_diffusion import load
+from diffusion.stable_diffusion import open_model
 from lab.errors import UserError
 from lab.run import file_hash
 
@@ -50,12 +51,12 @@ def words_in(folder: Path, further: Sequence[str | Path] = ()) -> dict[str, Word
     return {w.token: w for w in sorted(words.values(), key=lambda w: (w.count, w.token))}
 
 
-def require_words(model: str, prompts: Sequence[str], words: Collection[str]) -> None:
+def require_words(config: UsesModel, prompts: Sequence[str], words: Collection[str]) -> None:
     """Raise UserError where a prompt holds a <word> that is neither of `words` nor the model's own.
 
     The model is opened only if it must be asked.
     """
     if any(word not in words for p in prompts for word in re.findall(r"<[^\s<>]+>", p)):
-        sd = load(model, "cpu")
+        sd = open_model(config.model_copy(update={"device": "cpu"}), "fp32")
         for prompt in prompts:
             require_known_words(sd, prompt, list(words))

@@ -16,6 +16,7 @@ from cfg.cells import read_listing
 from cfg.judge import load_judge
 from cfg.overview import COLOURS
 from cfg.showing import Analysis
+from diffusion.config import UsesModel
 from lab.run import write_atomically, write_text
 from metrics.statistics import bootstrap_interval
 
@@ -143,7 +144,7 @@ def main() -> None:
     if not (options.sweep / "sweep.json").exists():
         raise SystemExit(f"{options.sweep} has no finished sweep; run "
                          "`pseudoword run experiments/guidance-claims.yaml` first")  # fmt: skip
-    sweep, judge = read_listing(options.sweep), load_judge(Analysis(), "storybook")
+    sweep, judge = read_listing(options.sweep), load_judge(Analysis(), UsesModel())
     groups = grouped([measure(sweep, line, judge) for line in sweep.lines], Analysis())
     draw(groups, HERE / "pictures/guidance-claims.png")
     block = f"{claims_table(groups)}\n\n{speed_table(groups)}"

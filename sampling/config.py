@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.config import SchedulerName
-from lab.config import Section
+from diffusion.config import UsesModel
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Config(Section):
+class Config(UsesModel):
     """Draw prompts with every learned word, from equal noise: labelled grids and single
     pictures."""
 
@@ -43,14 +43,6 @@ class Config(Section):
     batch_size: int | Literal["auto"] = "auto"
     """Pictures computed at once; auto: what suits the size of the latents and the device. Pictures
     of different batch sizes may differ in their last bits."""
-    model: str = "storybook"
-    """"storybook" (bundled), a diffusers folder, a .safetensors or .ckpt file, or a hub id."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """Numbers the model computes in; auto: fp32 on a CPU, fp16 on a GPU."""
-    attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
-    """Implementation of attention; auto is PyTorch's own (sdpa)."""
 
     @field_validator("prompts", "plain_prompts", "negative_prompt")
     @classmethod

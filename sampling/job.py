@@ -1,7 +1,6 @@
 """The job `sample`: prompts x words x scales x seeds -> single pictures and labelled grids."""
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ from PIL import Image
 from cfg.sampling import sample
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word
-from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.sources import locate
+from diffusion.stable_diffusion import StableDiffusion, open_model, weights_of, what_computes
 from diffusion.words import require_words, words_in
-from lab.device import pick_device, pick_dtype
 from lab.images import save_png
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
@@ -46,7 +45,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     rows = [row for number in range(len(config.prompts)) for row in rows_of(config, number, words)]
     used = {word.token: word for row in rows for word in row.words}
     texts = [text for row in rows for text in (row.prompt, row.negative_prompt)]
-    require_words(config.model, texts, words)
+    require_words(config, texts, words)
     settings = _what_decides_the_pixels(config)
     hashes = {token: word.sha256 for token, word in used.items()}
     key = run.fingerprint({"settings": settings, "config": config, "words": hashes})
@@ -58,7 +57,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_complete(key, discard=MADE):
         return
     yield Progress("loading the model", 0, 1)
-    sd = load(config.model, config.device, config.dtype, config.attention)
+    sd = open_model(config)
     for word in used.values():
         add_word(sd, word.token, word.embedding.vectors)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
@@ -81,16 +80,11 @@ def _something_is_gone(run: Run) -> bool:
 
 
 def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
-    device = pick_device(config.device)
     drawn = {"steps", "scheduler", "width", "height"}
     return {
         **config.model_dump(mode="json", include=drawn),
         "version": VERSION,
-        "model": fingerprint(locate(config.model)),
-        "device": device.type,
-        "dtype": str(pick_dtype(config.dtype, device)),
-        "attention": "sdpa" if config.attention == "auto" else config.attention,
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        **what_computes(config),
     }
 
 
@@ -169,8 +163,8 @@ def _draw_chunk(
 
 def _model_hash(config: Config) -> str:
     """AUTOMATIC1111's short hash of a checkpoint file; of a folder the fingerprint that we use."""
-    source = locate(config.model)
-    return (file_hash(source) if source.is_file() else fingerprint(source))[:10]
+    source = locate(config.model, config.revision)
+    return (file_hash(source) if source.is_file() else weights_of(config))[:10]
 
 
 def _show(config: Config, run: Run, sheets: Sequence[Sheet]) -> Iterator[Progress]:

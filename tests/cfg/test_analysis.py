@@ -20,6 +20,7 @@ from cfg.comparison import compare, first_reaching, rivals
 from cfg.config import Rule
 from cfg.judge import Judge, load_judge, named, said_plainly
 from cfg.showing import Analysis
+from diffusion.config import UsesModel
 from metrics import perceptual
 from metrics.features import diversity
 
@@ -199,20 +200,20 @@ def test_storybooks_judge_knows_a_picture_that_fits():
     scenes = [Scene("cat", "red", setting="snow", time="day", style="flat"),
               Scene("boat", "blue", setting="sea", time="day", style="flat")]  # fmt: skip
     pictures = [np.asarray(draw(s, np.random.default_rng(0)).image) for s in scenes]
-    judge = load_judge(Analysis(), "storybook")
+    judge = load_judge(Analysis(), UsesModel())
     seen = judge.look(pictures, "a red cat in the snow")
     assert seen.match is not None and seen.recognised is not None and seen.vectors is not None
     assert seen.match[0] > seen.match[1] + 0.2
     assert seen.recognised[0] > 0.9 > 0.1 > seen.recognised[1]
     assert np.linalg.norm(seen.vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert load_judge(Analysis(), "CompVis/stable-diffusion-v1-4").names == {}
+    assert load_judge(Analysis(), UsesModel(model="CompVis/stable-diffusion-v1-4")).names == {}
 
 
 def test_latents_are_compared_where_that_is_asked_for(written):
     """Equal pictures have equal latents, others have not; without the setting nothing is loaded."""
-    assert load_judge(Analysis(), "storybook").model is None
+    assert load_judge(Analysis(), UsesModel()).model is None
     sweep = written([line_of()], [0, 10, 20], grey)
-    measured = measure(sweep, line_of(), load_judge(Analysis(latents=True), "storybook"))
+    measured = measure(sweep, line_of(), load_judge(Analysis(latents=True), UsesModel()))
     assert measured.latent is not None
     assert measured.latent[0] > 0.01 and measured.latent[1] == 0
     assert [line["distance_latents"] for line in metrics_of(measured, 0)][1:] == [

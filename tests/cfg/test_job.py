@@ -40,14 +40,14 @@ def configured(tiny_sd_folder):
 def evaluations(monkeypatch):
     """Counts the U-Net's evaluations."""
     calls = []
-    load = job.load
+    open_model = job.open_model
 
-    def counting_load(*arguments):
-        sd = load(*arguments)
+    def counting(*arguments):
+        sd = open_model(*arguments)
         sd.unet.register_forward_hook(lambda *_: calls.append(1))
         return sd
 
-    monkeypatch.setattr(job, "load", counting_load)
+    monkeypatch.setattr(job, "open_model", counting)
     return calls
 
 

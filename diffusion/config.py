@@ -1,0 +1,27 @@
+"""What every job that draws with a Stable Diffusion, or teaches one, is told about it."""
+
+from typing import Literal
+
+from lab.config import Section
+
+
+class UsesModel(Section):
+    """The model and how it is computed: settings that a job's own come after."""
+
+    model: str = "storybook"
+    """"storybook" (bundled), a diffusers folder, a single .safetensors or .ckpt file, or a hub id
+    of a Stable Diffusion 1.x."""
+    revision: str = ""
+    """A hub id's branch, tag or commit; empty: its main branch."""
+    vae: str = ""
+    """Another autoencoder in the place of the model's own: a file, a folder, or a hub id such as
+    stabilityai/sd-vae-ft-mse."""
+    tokenizer: str = ""
+    """Folder with vocab.json and merges.txt, for a model that is a single file; empty: tokenizer/
+    beside the file, else Stable Diffusion's own from the Hugging Face cache."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """Numbers the model computes in; auto: fp32 on a CPU, fp16 on a GPU."""
+    attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
+    """Implementation of attention; auto is PyTorch's own (sdpa)."""
