@@ -45,6 +45,9 @@ class Measure(Section):
     small variational autoencoder, trained here on the same pictures."""
     vae: Vae = Vae()
     """That autoencoder."""
+    beside: tuple[str, ...] = ()
+    """Other runs' folders, such as outputs/NAME/ddpm, whose models' figures are put into the same
+    table: measured on the same terms, or refused."""
     claimed: Literal["none", "flowers", "faces"] = "none"
     """Show the published study's figures for Flowers102 or CelebA in columns of their own. They
     are of other pictures, another extractor and another n: not to be compared with."""

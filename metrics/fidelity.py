@@ -93,6 +93,11 @@ def nearest(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     return apart.min(axis=1)
 
 
+def nearest_index(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which row of `b` is nearest to each row of `a`: [n]."""
+    return cdist(a, b).argmin(axis=1)
+
+
 def standard_error(measure: Callable[[np.ndarray], float], rows: np.ndarray) -> float:
     """Of a measure of a set, by leaving out a tenth of it at a time (grouped jackknife).
 

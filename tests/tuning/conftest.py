@@ -1,11 +1,17 @@
 """Two small jobs to search in: `hill`, whose curve falls to its height, and `ground` before it."""
 
+import os
+import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from studio.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
 JOBS = {"ground": "fake_ground", "hill": "fake_hill", "tune": "tuning"}
 
 CONFIGS = {
@@ -97,3 +103,27 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
+
+
+@pytest.fixture
+def pseudoword(place: Path) -> Callable[..., int]:
+    """The terminal program with these jobs."""
+    return lambda *words: main([str(word) for word in words], JOBS)
+
+
+@pytest.fixture
+def start(place: Path) -> Callable[..., subprocess.Popen]:
+    """The same in a process of its own."""
+    code = f"import sys; from studio.cli import main; sys.exit(main(sys.argv[1:], {JOBS!r}))"
+    path = os.pathsep.join([str(ROOT), str(place.parent / "packages")])
+
+    def started(*words: str, **environment: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            env={**os.environ, "PYTHONPATH": path, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return started
