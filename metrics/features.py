@@ -55,6 +55,9 @@ def load_encoder(source: str | Path, device: str | torch.device = "cpu") -> Enco
             own = any((folder / name).exists() for name in ("vocab.json", "tokenizer.json"))
             home = folder if own else folder.parent / "tokenizer"
             tokenizer = CLIPTokenizer.from_pretrained(str(home))
+            # published configurations name another end of text than their tokenizers write, and
+            # the pooled vector would be taken from the wrong place
+            model.text_model.eos_token_id = tokenizer.eos_token_id
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(

@@ -57,6 +57,20 @@ def test_a_clip_in_the_form_of_the_hub(tmp_path, storybook_clip, pictures):
     np.testing.assert_allclose(see(published, pictures), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("end", [0, 2, 49407])
+def test_texts_end_where_the_tokenizer_ends_them(tmp_path, storybook_clip, end):
+    """Whatever the configuration says: with a wrong end every text would be pooled at its start."""
+    storybook_clip.model.save_pretrained(tmp_path)
+    storybook_clip.tokenizer.save_pretrained(tmp_path)
+    said = json.loads((tmp_path / "config.json").read_text())
+    said["text_config"]["eos_token_id"] = end
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    texts = ["a red cat", "a house in the snow"]
+    np.testing.assert_allclose(
+        read(load_encoder(tmp_path), texts), read(storybook_clip, texts), atol=1e-5
+    )
+
+
 def test_a_network_that_knows_pictures_only(tmp_path, pictures):
     from transformers import Dinov2Config, Dinov2Model
 
