@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ddpm.denoising import denoise, x_T_of
+from ddpm.denoising import Guidance, denoise, x_T_of
 from ddpm.pixels import to_pixels, to_tensor
 from ddpm.shares import principal_variances
 from ddpm.stages import Bench
@@ -52,7 +52,12 @@ class Way:
 
 
 def draw_set(
-    bench: Bench, way: Way, seeds: Sequence[int], batch_size: int, folder: Path
+    bench: Bench,
+    way: Way,
+    seeds: Sequence[int],
+    batch_size: int,
+    folder: Path,
+    guidance: Guidance | None = None,
 ) -> Generator[Progress, None, np.ndarray]:
     """Draw the pictures of the seeds, uint8 [n, h, w, 3], or read them where they are there.
 
@@ -65,7 +70,8 @@ def draw_set(
     for chunk, real in padded_chunks(seeds, batch_size):
         how = way.arguments(bench.unet, chunk, seeds[0])
         x_t = torch.zeros(0)
-        for step in denoise(bench.unet, bench.scheduler, dtype=bench.dtype, **how):
+        drawn = denoise(bench.unet, bench.scheduler, dtype=bench.dtype, guidance=guidance, **how)
+        for step in drawn:
             x_t = step.x_t
             done = len(pictures) * step.count + min(real, len(chunk)) * step.index
             yield Progress(f"drawing: {way.name}", done, len(seeds) * step.count)
