@@ -40,6 +40,8 @@ class Batch:
     weights: Tensor | None = None
     """What each latent cell counts, float32 [b, 1, h, w] with mean 1 over each picture, so that
     `(error**2 * weights).mean((1, 2, 3))` is a picture's weighted mean; None: all the same."""
+    counts: Tensor | None = None
+    """What each picture counts, float32 [b]; None: all the same."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +175,14 @@ def assemble(sd: StableDiffusion, material: Material, seed: int, items: Sequence
             for one, side in zip(latents, sides, strict=True)
         ])  # fmt: skip
     token_ids = torch.cat([_ids_of(sd, material, item.prompt) for item in items])
+    counts = [material.examples[item.picture].counts for item in items]
     return Batch(
         (mean + std * drawn).to(sd.device),
         torch.tensor([item.timestep for item in items]).to(sd.device),
         eps.to(sd.device),
         token_ids.to(sd.device),
         weights,
+        None if {*counts} == {1.0} else torch.tensor(counts).to(sd.device),
     )
 
 

@@ -112,6 +112,39 @@ class Tags(Section):
     """How many tags at the beginning are neither moved nor dropped."""
 
 
+class Balance(Section):
+    """What a word learns evenly of: every value of an attribute counts the same, whatever a folder
+    holds of it. The prompts of training do not name the value, or it would be learned as theirs and
+    not as the word's."""
+
+    attribute: str
+    """What is evened out: colour, gender. With `from: metadata`, the name of its column."""
+    values: Annotated[tuple[str, ...], Field(min_length=2)]
+    """The attribute's values. Each has to be there, and each picture has to have one of them."""
+    from_: Literal["captions", "metadata"] = Field(default="captions", alias="from")
+    """captions: the one of `values` that stands in the caption as a whole word; it is left out of
+    the prompt. metadata: the column `attribute` of the folder's metadata.jsonl or crops.jsonl."""
+    how: Literal["subset", "weights"] = "subset"
+    """subset: as many pictures of each value as of the rarest, drawn by the seed. weights: all
+    pictures, and a picture's loss counts the more, the fewer there are of its value."""
+    wanted: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """How often each value shall come, as proportions: {female: 2, male: 1}; those that are not
+    listed count 1, and empty is evenly. It is reached by `weights` and by `subset` alike."""
+
+    @model_validator(mode="after")
+    def _wants_what_there_is(self) -> "Balance":
+        if len({*self.values}) < len(self.values):
+            raise ValueError("values should name each value once")
+        if unknown := [name for name in self.wanted if name not in self.values]:
+            raise ValueError(f"wanted has {unknown[0]!r}, which is not one of values")
+        return self
+
+    def share(self, value: str) -> float:
+        """The part of the pictures, or of the loss, that a value is to have."""
+        total = sum(self.wanted.get(name, 1.0) for name in self.values)
+        return self.wanted.get(value, 1.0) / total
+
+
 class Previews(Section):
     """Pictures drawn with the word while it is being learned, to see when it is enough."""
 
@@ -235,6 +268,8 @@ class Config(NewWord):
     A list, or a text file with one a line (AUTOMATIC1111's form)."""
     tags: Tags = Tags()
     """What happens to captions with commas in them."""
+    balance: Balance | None = None
+    """Learn evenly of all values of an attribute; absent: of the pictures as they are."""
     masks: bool = True
     """Do not learn what a mask excludes: transparent parts of a picture, or what is black in
     NAME-masklabel.png or NAME.mask.png beside NAME.png, or in the `mask` that a list names."""

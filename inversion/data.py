@@ -1,9 +1,10 @@
 """What a word is learned from: pictures, what is said about them, and their masks."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -30,6 +31,12 @@ class Example:
     """Its mask, where a listing names one; else one may lie beside it (`lab.masks`)."""
     size: tuple[int, int] | None = None
     """(width, height), upright, where it is known."""
+    columns: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """All that its folder's list says of it."""
+    value: str = ""
+    """Of the attribute that is evened out, where one is (`inversion.balance`)."""
+    counts: float = 1.0
+    """What it counts in the loss."""
 
 
 def find_examples(config: Config, crops: Path) -> list[Example]:
@@ -76,7 +83,7 @@ def _listed(
         mask = folder / line["mask"] if line.get("mask") else None
         if mask is not None and not mask.is_file():
             raise UserError(f"{path}:{number}: the mask {mask} is not there; restore it")
-        found.append(_example(picture, " ".join(str(said).split()), mask))
+        found.append(replace(_example(picture, " ".join(str(said).split()), mask), columns=line))
     if not found:
         again = "; run cropping again" if path.name == CROPS else ""
         raise UserError(f"{path} lists no pictures{again}")
@@ -102,10 +109,12 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def fingerprint(examples: Sequence[Example]) -> list[list[str]]:
-    """Hashes of files and masks, and captions: what the result depends on."""
+    """Hashes of files and masks, captions, and what the pictures count: what the result depends
+    on."""
     found = []
     for example in examples:
         mask = example.mask or mask_of(example.path)
         hashes = [file_hash(path) for path in (example.path, mask) if path]
-        found.append([*hashes, example.caption])
+        counted = [] if example.counts == 1 else [repr(example.counts)]
+        found.append([*hashes, example.caption, *counted])
     return found

@@ -13,6 +13,7 @@ from diffusion.formats import save_embedding
 from diffusion.pseudo_word import PseudoWord, is_new, training_rows
 from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
 from inversion import checks, data, evaluation, previews, report
+from inversion.balance import balanced, sentence
 from inversion.batches import Material
 from inversion.config import Config, variants
 from inversion.curves import save_curves
@@ -40,10 +41,13 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     style.json. Where num_vectors is a list, a word for each count, its details in words/WORD/.
 
     Raises:
-        UserError: no pictures, no model, prompts without the word, a word, width, dtype or
-            attention that does not fit: all of it before anything is written.
+        UserError: no pictures, none of a value that is to be evened out, no model, prompts without
+            the word, a word, width, dtype or attention that does not fit: all of it before anything
+            is written.
     """
     examples = data.find_examples(config, run.sibling("cropping"))
+    if config.balance is not None:
+        examples = balanced(examples, config.balance, config.seed)
     templates = read_templates(config)
     key = run.fingerprint(_inputs(config, examples, templates))
     # what began with the same key was found right then: to see that it is done needs no model
@@ -54,6 +58,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     sd, prepared, shapes, weights, notes = opened or _open(config, examples, templates)
     run.manifest |= {"model_fingerprint": sd.fingerprint, "device": str(sd.device)}
     run.manifest |= {"seed": config.seed, "pictures": len(examples)}
+    notes += [sentence(examples, config.balance)] if config.balance else []
     for note in notes:
         run.note(note)
     cache = run.folder.parent.parent / FOLDER

@@ -12,7 +12,8 @@ from inversion.config import Train
 
 def loss_of(sd: StableDiffusion, batch: Batch, weights: Tensor | None = None) -> Tensor:
     """Sum over the batch of each picture's mean squared error (Gal et al., eq. 2), cells counted as
-    the batch's masks say, times its timestep's weight where `weights` [T] are given."""
+    the batch's masks say, times what the picture counts, times its timestep's weight where
+    `weights` [T] are given."""
     hidden_states = sd.text_encoder(batch.token_ids)[0]
     a = alpha_bars(sd.scheduler_config).to(sd.device)[batch.timesteps]
     x_t = q_sample(batch.x_0, batch.eps, a)
@@ -22,6 +23,7 @@ def loss_of(sd: StableDiffusion, batch: Batch, weights: Tensor | None = None) ->
         target = v_from_x_0_and_eps(batch.x_0, batch.eps, a)
     error = F.mse_loss(predicted.sample.float(), target, reduction="none")
     loss = (error if batch.weights is None else error * batch.weights).mean((1, 2, 3))
+    loss = loss if batch.counts is None else loss * batch.counts
     return (loss if weights is None else loss * weights[batch.timesteps]).sum()
 
 

@@ -1,0 +1,177 @@
+"""Every value of an attribute counts the same, whatever a folder holds of it."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from inversion.balance import balanced, sentence, without
+from inversion.batches import assemble, draw_items
+from inversion.config import Balance, Config, Train
+from inversion.data import Example, find_examples, fingerprint
+from inversion.loss import loss_of
+from inversion.objective import fixed_items
+from lab.errors import UserError
+
+COLOURS = ("red", "green", "blue")
+UNEVEN = {"red": 9, "green": 2, "blue": 4}
+
+
+def pictures(counts=UNEVEN):
+    """A folder's pictures, sorted by their captions, as a listing has them."""
+    named = [(value, k) for value, count in counts.items() for k in range(count)]
+    return [Example(Path(f"set/{v}-{k}.png"), f"a {v} cat, number {k}") for v, k in named]
+
+
+def plan(**changes):
+    return Balance(**{"attribute": "colour", "values": COLOURS, "from": "captions"} | changes)
+
+
+def shares(examples):
+    """What each value counts of the whole."""
+    total = sum(one.counts for one in examples)
+    return {v: sum(x.counts for x in examples if x.value == v) / total for v in COLOURS}
+
+
+# --- the plan
+
+
+def test_a_subset_has_as_many_of_each_value_as_of_the_rarest():
+    chosen = balanced(pictures(), plan(), seed=0)
+    assert Counter(one.value for one in chosen) == dict.fromkeys(COLOURS, 2)
+    assert {one.counts for one in chosen} == {1.0}
+    assert len({one.path for one in chosen}) == 6
+
+
+def test_the_seed_draws_the_subset():
+    drawn = [{one.path for one in balanced(pictures(), plan(), seed)} for seed in (0, 0, 1, 2)]
+    assert drawn[0] == drawn[1] and (drawn[0] != drawn[2] or drawn[0] != drawn[3])
+
+
+def test_weights_keep_every_picture_and_even_out_what_the_values_count():
+    chosen = balanced(pictures(), plan(how="weights"), seed=0)
+    assert {one.path for one in chosen} == {one.path for one in pictures()}
+    assert shares(chosen) == pytest.approx(dict.fromkeys(COLOURS, 1 / 3))
+    assert sum(one.counts for one in chosen) / len(chosen) == pytest.approx(1)  # the rate stays
+
+
+@pytest.mark.parametrize("how", ["subset", "weights"])
+def test_the_wanted_distribution_is_reached_by_both(how):
+    counts = dict.fromkeys(COLOURS, 12)
+    chosen = balanced(pictures(counts), plan(how=how, wanted={"red": 2.0}), seed=0)
+    assert shares(chosen) == pytest.approx({"red": 0.5, "green": 0.25, "blue": 0.25})
+
+
+def test_the_first_pictures_are_as_even_as_all(configured, material):
+    """The objective looks at the first ones only."""
+    chosen = balanced(pictures(dict.fromkeys(COLOURS, 20)), plan(), seed=0)
+    for end in (3, 6, 30):
+        assert Counter(one.value for one in chosen[:end]) == dict.fromkeys(COLOURS, end // 3)
+    material = replace(material, examples=chosen, latents=[material.latents[0]] * len(chosen))
+    items = fixed_items(material, configured(Train()), range(6), -2, 1000)
+    assert Counter(chosen[item.picture].value for item in items) == dict.fromkeys(COLOURS, 2)
+
+
+# --- where values stand
+
+
+def test_a_caption_says_the_value_and_the_prompt_does_not():
+    captions = {one.path.name: one.caption for one in balanced(pictures(), plan(), 0)}
+    assert all(name.split("-")[0] not in caption for name, caption in captions.items())
+    assert all(caption.startswith("a cat, number") for caption in captions.values())
+
+
+@pytest.mark.parametrize(
+    ("caption", "value", "expected"),
+    [
+        ("a red cat", "red", "a cat"),
+        ("an orange cat by an orange sea", "orange", "a cat by a sea"),
+        ("A red apple and the red tree", "red", "An apple and the tree"),
+        ("a cat, red", "red", "a cat"),
+        ("red, a cat", "red", "a cat"),
+        ("Red cat", "red", "cat"),
+        ("a bored redhead, red", "red", "a bored redhead"),
+        ("an old doctor, a woman", "a woman", "an old doctor"),
+    ],
+)
+def test_a_value_leaves_no_trace_in_a_caption(caption, value, expected):
+    assert without(caption, value) == expected
+
+
+def write_list(folder, *lines):
+    from PIL import Image
+
+    for line in lines:
+        Image.new("RGB", (4, 4)).save(folder / line["file_name"])
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "metadata.jsonl").write_text(text)
+
+
+def test_a_column_says_the_value_and_the_caption_stays(tmp_path):
+    write_list(
+        tmp_path,
+        {"file_name": "1.png", "text": "a cat on green grass", "colour": "red"},
+        {"file_name": "2.png", "text": "a cat", "colour": "green"},
+    )
+    found = find_examples(Config(data=str(tmp_path)), tmp_path)
+    balance = Balance.model_validate(
+        {"attribute": "colour", "values": ("red", "green"), "from": "metadata"}
+    )
+    said = [(one.value, one.caption) for one in balanced(found, balance, 0)]
+    assert said == [("red", "a cat on green grass"), ("green", "a cat")]
+    with pytest.raises(
+        UserError, match=r"1\.png should have one of red, green in the column 'hue'"
+    ):
+        balanced(found, balance.model_copy(update={"attribute": "hue"}), 0)
+
+
+# --- what is refused
+
+
+def test_a_value_that_no_picture_has_is_refused():
+    with pytest.raises(UserError, match="none of the 13 pictures of set has the colour green"):
+        balanced(pictures({"red": 9, "blue": 4}), plan(), 0)
+
+
+@pytest.mark.parametrize("caption", ["a cat", "a teal cat", "a redhead", "a red and a blue cat"])
+def test_a_picture_whose_caption_does_not_say_its_value_is_refused(caption):
+    with pytest.raises(UserError, match=r"set/x\.png.*mend the caption"):
+        balanced([*pictures(), Example(Path("set/x.png"), caption)], plan(), 0)
+
+
+def test_plans_that_cannot_be_are_refused():
+    for changes in ({"values": ("red",)}, {"values": ("red", "red")}, {"wanted": {"teal": 1.0}}):
+        with pytest.raises(ValidationError):
+            plan(**changes)
+
+
+# --- what it does to the training
+
+
+def test_what_a_picture_counts_is_a_factor_of_its_loss(sd, material, configured):
+    config = configured(Train(batch_size=4))
+    sd_material = replace(material, word="x")  # no learned word is needed here
+    items = draw_items(sd_material, config.train, 0, 0, range(4))
+    even = [loss_of(sd, assemble(sd, sd_material, 0, [item])) for item in items]
+    counts = [0.5, 2.0, 1.0, 3.0, 0.25]
+    examples = [replace(e, counts=c) for e, c in zip(material.examples, counts, strict=True)]
+    weighed = loss_of(sd, assemble(sd, replace(sd_material, examples=examples), 0, items))
+    expected = sum(x * counts[item.picture] for x, item in zip(even, items, strict=True))
+    torch.testing.assert_close(weighed, expected)
+
+
+def test_the_result_depends_on_what_pictures_count(tmp_path):
+    write_list(tmp_path, {"file_name": "1.png", "text": "a cat", "colour": "red"})
+    (one,) = find_examples(Config(data=str(tmp_path)), tmp_path)
+    assert fingerprint([one]) != fingerprint([replace(one, counts=0.5)])
+
+
+def test_the_plan_is_told_in_a_sentence():
+    told = sentence(balanced(pictures(), plan(how="weights"), 0), plan(how="weights"))
+    assert told == (
+        "learned from 15 pictures, by colour: 9 red x 0.56, 2 green x 2.50, 4 blue x 1.25"
+    )
