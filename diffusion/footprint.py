@@ -1,0 +1,152 @@
+"""How much memory a model will need, counted beforehand without needing it.
+
+Tensors that have a shape and no content (torch's FakeTensorMode) are led through the same calls,
+and the bytes of those that are alive at once are added up. What a GPU's libraries take for
+themselves (its context, their workspaces, fragmentation) is not seen: `OVERHEAD` stands for it.
+"""
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+GB = 2**30
+OVERHEAD = 1.0 * GB
+"""Bytes beside tensors: an allowance, since it differs between cards, drivers and desktops."""
+
+
+class Counting(TorchDispatchMode):
+    """Adds up the bytes of tensors that operations make within it; `peak` is the most that lived at
+    once. Tensors made before it are not counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        for given in tree_leaves((args, kwargs)):
+            self._hold(given, counted=False)  # what is not known by now was there before
+        made = func(*args, **(kwargs or {}))
+        for value in tree_leaves(made):
+            self._hold(value, counted=True)
+        return made
+
+    def _hold(self, value: Any, *, counted: bool) -> None:
+        if not isinstance(value, Tensor):
+            return
+        storage = value.untyped_storage()  # a view has the storage of what it looks at
+        key = storage._cdata
+        if key in self._known:
+            return
+        size = storage.nbytes() if counted else 0
+        self._known.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._drop, key, size)
+
+    def _drop(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def peak_of(work: Callable[[], Any]) -> int:
+    """Bytes of tensors that live at once, at most, while `work` is done; its arguments not
+    counted."""
+    with Counting() as counting:
+        made = work()
+    del made
+    return counting.peak
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a task needs, in bytes."""
+
+    weights: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """With the allowance for what is not counted."""
+        return self.weights + self.activations + int(OVERHEAD)
+
+
+def bytes_of(module: nn.Module) -> int:
+    """What a module's parameters and buffers take."""
+    tensors: Iterable[Tensor] = [*module.parameters(), *module.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def of_training(
+    unet: Any,
+    dtype: torch.dtype,
+    latents: Sequence[int],
+    *,
+    gradient_checkpointing: bool = False,
+    beside: int = 0,
+) -> Footprint:
+    """A step of textual inversion: U-Net forward and backward to the text, weights frozen.
+
+    `unet` is the configuration of a UNet2DConditionModel, `latents` their shape [b, 4, h, w],
+    `beside` the bytes of what else lies on the device (the text encoder).
+    """
+    with _imagined(unet, dtype) as model:
+        if gradient_checkpointing:
+            model.enable_gradient_checkpointing()
+            model.train()  # diffusers checkpoints in training only
+        x = torch.empty(tuple(latents), dtype=dtype)
+        text = torch.empty(latents[0], 77, unet["cross_attention_dim"], dtype=dtype)
+        text.requires_grad_()
+
+        def step() -> None:
+            eps = model(x, 500, encoder_hidden_states=text).sample
+            eps.float().square().mean().backward()
+
+        return Footprint(bytes_of(model) + beside, peak_of(step))
+
+
+def of_prediction(
+    unet: Any, dtype: torch.dtype, latents: Sequence[int], *, beside: int = 0
+) -> Footprint:
+    """One evaluation of the U-Net without gradients; parameters as in `of_training`."""
+    with _imagined(unet, dtype) as model, torch.no_grad():
+        x = torch.empty(tuple(latents), dtype=dtype)
+        text = torch.empty(latents[0], 77, unet["cross_attention_dim"], dtype=dtype)
+        work = peak_of(lambda: model(x, 500, encoder_hidden_states=text).sample)
+        return Footprint(bytes_of(model) + beside, work)
+
+
+def of_decoding(vae: Any, dtype: torch.dtype, latents: Sequence[int]) -> Footprint:
+    """The autoencoder's decoder; `vae` is the configuration of an AutoencoderKL."""
+    with FakeTensorMode(), _default(dtype), torch.no_grad():
+        model: Any = AutoencoderKL.from_config(vae)
+        model.eval()
+        x = torch.empty(tuple(latents), dtype=dtype)
+        return Footprint(bytes_of(model), peak_of(lambda: model.decode(x).sample))
+
+
+@contextmanager
+def _imagined(unet: Any, dtype: torch.dtype) -> Iterator[Any]:
+    with FakeTensorMode():
+        with _default(dtype):  # what has no content cannot be converted afterwards
+            model: Any = UNet2DConditionModel.from_config(unet)
+        yield model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _default(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
