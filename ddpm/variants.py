@@ -1,0 +1,114 @@
+"""Models that differ from the experiment's own in their noise schedule alone, for the studies."""
+
+import shutil
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from diffusers import DDPMPipeline
+
+from ddpm.config import Config, Schedule
+from ddpm.loading import load_unconditional
+from ddpm.models import new_scheduler, new_unet
+from ddpm.stages import Bench
+from ddpm.training import Trainer, train
+from lab.errors import UserError
+from lab.processes import Processes
+from lab.run import Progress, Run, write_json
+
+LEARNED = "learned.json"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A schedule to train with in place of the experiment's."""
+
+    count: int
+    """Timesteps."""
+    scaled: bool
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"T{self.count}-{'scaled' if self.scaled else 'raw'}"
+
+
+def variants(config: Config, counts: Sequence[int], scaled: Sequence[bool]) -> list[Variant]:
+    """Every number of timesteps with betas as they are, scaled, or both; squaredcos_cap_v2 has no
+    betas to scale, so that it comes once.
+
+    Raises:
+        UserError: betas that are no variances, or nothing to train on.
+    """
+    if config.train is None:
+        raise UserError(
+            "ddpm.study trains models with other schedules, but there is no ddpm.train: add it, or "
+            "leave out study.timesteps and study.randomness.scaled"
+        )
+    if config.schedule is None:
+        raise UserError(
+            "ddpm.study trains models with other schedules than ddpm.schedule, which is absent: "
+            "add it, such as {name: linear, timesteps: 200}"
+        )
+    kinds = scaled[:1] if config.schedule.name == "squaredcos_cap_v2" else scaled
+    found = [Variant(count, kind) for count in counts for kind in kinds]
+    for variant in found:
+        schedule_of(config, variant)
+    return found
+
+
+def schedule_of(config: Config, variant: Variant) -> Schedule:
+    """The experiment's schedule with the variant's number of timesteps and scaling."""
+    assert config.schedule is not None
+    changed = {"timesteps": variant.count, "scaled": variant.scaled}
+    try:
+        return Schedule(**(config.schedule.model_dump() | changed))
+    except ValueError:
+        raise UserError(
+            f"ddpm.study with {variant.count} timesteps: betas times 1000 / {variant.count} are "
+            "above 1; take more timesteps, or scaled: [false]"
+        ) from None
+
+
+def bench_of(
+    config: Config, run: Run, bench: Bench, variant: Variant
+) -> Generator[Progress, None, Bench]:
+    """The variant's model: the experiment's own where that is the same, one that lies in the run
+    folder, or a newly trained one. All have equal first weights, batches and noises.
+    """
+    schedule = schedule_of(config, variant)
+    if schedule == config.schedule:
+        return bench
+    folder = run.folder / "study" / "models" / variant.name
+    if not (folder / LEARNED).exists():
+        changed = config.model_copy(update={"schedule": schedule})
+        yield from _learn(changed, bench, variant.name, folder)
+    unet, scheduler = load_unconditional(folder, bench.device)
+    return replace(bench, unet=unet, scheduler=scheduler)
+
+
+def _learn(config: Config, bench: Bench, name: str, folder: Path) -> Generator[Progress]:
+    """Train from the beginning into `folder`, which appears whole."""
+    assert config.train is not None and config.schedule is not None and bench.pictures is not None
+    unet: Any
+    if config.model.pretrained:
+        unet, _ = load_unconditional(config.model.pretrained)
+    else:
+        unet = new_unet(config.model, config.data.size if config.data else 32, config.seed)
+    unet = unet.to(bench.device).train().requires_grad_(True)
+    scheduler = new_scheduler(config.schedule)
+    trainer = Trainer(unet, scheduler, bench.pictures, config, bench.dtype, Processes.alone())
+    history: list[dict[str, float]] = []
+    done = 0
+    for step, _ in train(trainer):
+        done = step.step
+        if step.measured is not None:
+            history.append(asdict(step.measured))
+        yield Progress(f"training {name}", done, config.train.steps, f"loss {step.loss:.3f}")
+    temporary = folder.with_name(f".tmp-{name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    DDPMPipeline(unet.eval(), scheduler).save_pretrained(str(temporary))
+    write_json(temporary / LEARNED, {"steps": done, "history": history})
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
