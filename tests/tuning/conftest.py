@@ -78,7 +78,7 @@ HILL = """
             if step == 2 and config.kind == "full":
                 raise OSError(28, "No space left on device", "hill")
             run.metric(step=step, height=value, other=step)
-            if step == 3 and os.environ.get("KILL_AT") == f"{config.x:.6f}":
+            if step >= 3 and os.environ.get("KILL_AT") == f"{config.x:.6f}":
                 os.kill(os.getpid(), signal.SIGKILL)
             yield Progress("falling", step, config.steps)
         write_text(run.folder / "hill.txt", str(height))
@@ -103,6 +103,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
+
+
+@pytest.fixture
+def jobs() -> dict[str, str]:
+    """Section -> package, as the terminal program has it."""
+    return JOBS
 
 
 @pytest.fixture
