@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.config import SchedulerName
+from diffusion.config import UsesModel
 from lab.config import Section
 
 VALUE = "[value]"
@@ -67,7 +68,7 @@ class Compare(Section):
     """Pictures for each of them: the first ones of the seeds."""
 
 
-class Config(Section):
+class Config(UsesModel):
     """Measure how evenly a word takes the values of an attribute, as the model is and with what
     inversion learned for it, and what else changed."""
 
@@ -126,14 +127,6 @@ class Config(Section):
     batch_size: int = Field(default=8, ge=1, le=4096)
     """Pictures computed at once. Pictures of different batch sizes may differ in their last
     bits."""
-    model: str = "storybook"
-    """"storybook" (bundled), a diffusers folder, a .safetensors or .ckpt file, or a hub id."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    """Numbers the model computes in; auto: fp32 on a CPU, fp16 on a GPU."""
-    attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
-    """Implementation of attention; auto is PyTorch's own (sdpa)."""
 
     @field_validator("word")
     @classmethod

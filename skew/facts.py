@@ -29,6 +29,7 @@ def facts_of(
 ) -> dict[str, Any]:
     """Everything that is measured; series -> its plan, its files and what was seen in them."""
     neutral = [name for name in series if plan[name][0].group in NEUTRAL]
+    neutral.sort(key=lambda name: (NEUTRAL.index(plan[name][0].group), plan[name][0].strength))
     return {
         "word": config.word,
         "attribute": config.attribute,

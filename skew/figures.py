@@ -67,7 +67,8 @@ def strength_curve(facts: Mapping[str, Any]) -> Figure | None:
                [o["interval"] for _, o in told], NEW, "explicit value obeyed")  # fmt: skip
     left.set_title("skew", fontsize=10, loc="left")
     right.set_title("side effects", fontsize=10, loc="left")
-    right.set_ylim(0, 1.03)
+    right.set_ylim(0, 1.06)
+    right.set_ylabel("share of the pictures")
     left.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set_xlabel("strength: 0 as it was, 1 learned")
@@ -96,8 +97,7 @@ def trade(facts: Mapping[str, Any]) -> Figure:
             axes.annotate(said.get(group, ""), at, (4, 5), textcoords="offset points", fontsize=8)
     axes.set_xlabel("farthest share from even (0 is even)")
     axes.set_ylabel("pictures that show the subject")
-    axes.set_xlim(left=0)
-    axes.margins(y=0.2)
+    axes.margins(x=0.06, y=0.25)
     axes.legend(frameon=False, fontsize=8)
     _clean(axes)
     return figure

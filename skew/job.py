@@ -1,7 +1,6 @@
 """The job `skew`: prompts x strengths x seeds -> pictures -> what is uneven in them -> a page."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +8,9 @@ from diffusion.formats import load_embedding
 from diffusion.overwriting import own_rows
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import require_width
-from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.stable_diffusion import StableDiffusion, open_model, what_computes
 from diffusion.words import WordFile, words_in
-from lab.device import pick_device, pick_dtype
+from lab.device import pick_device
 from lab.errors import UserError
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
@@ -21,7 +20,7 @@ from skew.config import Config
 from skew.drawing import FOLDER, draw, is_there, link
 from skew.facts import facts_of, sentences
 from skew.judge import Judge, Question
-from skew.looking import Seen, load_eyes, look, question_of
+from skew.looking import Seen, clip_name, load_eyes, look, question_of
 from skew.plan import Keyed, Wanted, keyed, plan, strengths_of
 
 VERSION = 1  # raised when the same configuration would give other pixels
@@ -92,7 +91,7 @@ class Opened(NamedTuple):
 
 def _open(config: Config, question: Question, learned: WordFile | None) -> Opened:
     """Load the model and who looks, and see whether the word fits; the model stays untouched."""
-    sd = load(config.model, config.device, config.dtype, config.attention)
+    sd = open_model(config)
     sd.latent_shape(config.height or None, config.width or None)
     judge, clip = load_eyes(config, question, str(pick_device(config.device)))
     prompts = [*config.prompts, *config.explicit.prompts, *config.bystanders.prompts]
@@ -119,16 +118,11 @@ def _inputs(config: Config, learned: WordFile | None) -> dict[str, Any]:
 
 
 def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
-    device = pick_device(config.device)
     drawn = {"steps", "scheduler", "width", "height", "negative_prompt"}
     return {
         **config.model_dump(mode="json", include=drawn),
         "version": VERSION,
-        "model": fingerprint(locate(config.model)),
-        "device": device.type,
-        "dtype": str(pick_dtype(config.dtype, device)),
-        "attention": "sdpa" if config.attention == "auto" else config.attention,
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        **what_computes(config),
     }
 
 
@@ -153,7 +147,7 @@ def _measure(
     yield Progress("making the page", 0, 1)
     facts = facts_of(config, tuple(opened.judge.question.values), wanted, series, seen)
     facts["judge"] = opened.judge.name
-    facts["match_judged_by"] = opened.clip and opened.clip.name
+    facts["match_judged_by"] = clip_name(opened.clip)
     write_json(run.folder / FACTS, facts)
     write_json(run.folder / LIST, _listing(wanted, series, seen, run.folder))
     report.save(config, run, facts, series, seen)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diffusion.stable_diffusion import BUNDLED
+from diffusion.sources import BUNDLED
 from lab.errors import UserError
 from metrics.features import PICTURES_AT_ONCE, Encoder, load_encoder, prepared, read, see
 from metrics.skew import decided

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from diffusion.stable_diffusion import BUNDLED, locate
+from diffusion.sources import BUNDLED, locate
 from lab.run import Progress
 from metrics.appearance import appearance
 from metrics.features import PICTURES_AT_ONCE, Encoder, load_encoder, read, see
@@ -60,6 +60,13 @@ def load_eyes(config: Config, question: Question, device: str) -> tuple[Judge, E
         return judge, None
     same = judge.clip is not None and judge.clip.name == config.match
     return judge, judge.clip if same else load_encoder(config.match, device)
+
+
+def clip_name(clip: Encoder | None) -> str | None:
+    """What the page calls it; a path of this machine would say nothing of the bundled one."""
+    if clip is None:
+        return None
+    return "storybook's own CLIP" if clip.name == str(locate(BUNDLED) / "clip") else clip.name
 
 
 def look(

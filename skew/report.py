@@ -29,7 +29,8 @@ def save(
 ) -> None:
     """Write report.html and the two grids as one picture."""
     names = [name for name in (BEFORE, AFTER) if name in series]
-    _save_grids({name: series[name][:SHOWN] for name in names}, run.folder / GRIDS)
+    called = titles(facts)
+    _save_grids({called[name]: series[name][:SHOWN] for name in names}, run.folder / GRIDS)
     write_page(
         run.folder / "report.html",
         TEMPLATE,
@@ -51,7 +52,7 @@ def save(
         bars=bars(facts),
         curve=strength_curve(facts),
         trade=trade(facts),
-        titles=titles(facts),
+        titles=called,
         settings=json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False),
     )  # fmt: skip
 
@@ -87,4 +88,4 @@ def _save_grids(series: Mapping[str, Sequence[Path]], path: Path) -> None:
         for tile in tiles:
             tile.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         grids.append(grid([enlarge(tile, SIDE) for tile in tiles], COLUMNS))
-    save_png(grid(grids, len(grids), gap=12), path)
+    save_png(grid(grids, len(grids), labels=list(series), gap=12), path)
