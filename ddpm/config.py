@@ -86,11 +86,13 @@ class Train(Section):
 
     steps: Positive = 600
     """Optimizer steps, at most: `patience` may end the training earlier."""
-    batch_size: Positive = 32
-    """Pictures a step, over all processes and accumulated parts together."""
+    batch_size: Positive | Literal["auto"] = 32
+    """Pictures a step, over all processes and accumulated parts together. auto: as many as fit into
+    memory, found by trying at the start (32 on a CPU and 256 on a GPU at most); another machine may
+    find another number, and so learn another model."""
     gradient_accumulation: Positive | Literal["auto"] = "auto"
     """In how many parts a process computes its share of a step: more parts, less memory, the same
-    step. auto: as few as fit into memory, found by trying at the start."""
+    step. auto: as few as fit into memory. A number is raised where memory runs out."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """AdamW's rate. 1e-3 for a small new U-Net, 1e-4 for a large one, 1e-5 to fine-tune one."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

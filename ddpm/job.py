@@ -2,22 +2,84 @@
 
 from collections.abc import Callable, Iterator
 
+from ddpm import looks, samples
 from ddpm.config import Config
+from ddpm.data import FOLDER, key_of, read_pictures
+from ddpm.learning import LEARNED, MODEL, learn, open_model, read_learned
+from ddpm.loading import fingerprint
+from ddpm.sources import open_source
 from ddpm.stages import Bench
+from lab.device import pick_autocast, pick_device
+from lab.processes import Processes
 from lab.run import Progress, Run
 
 VERSION = 1  # raised when the same configuration would give another result
 Stage = Callable[[Config, Run, Bench], Iterator[Progress]]
-STAGES: list[Stage] = []
+STAGES: list[Stage] = [looks.stage, samples.stage]
 """What is done with the model, in this order. Each stage looks at its own section and does nothing
 without it, finds what it has done before in the run folder, and names its files with `run.show`.
-Only the first process runs the stages."""
-MADE = ["*.html", "*.png", "*.json", "samples", "study", "guide", "film", "measure"]
+Of several processes only the first one runs the stages."""
+MADE = ["*.html", "*.png", "samples", "study", "guide", "film", "measure"]
 """What stages leave, to be removed when the configuration has changed; the model stays where its
 own part of it has not."""
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
-    """Train if wanted, then every stage."""
-    yield from ()
-    raise RuntimeError(config, run)
+    """Train if wanted, then every stage.
+
+    Raises:
+        UserError: no pictures, no model, sizes that do not fit, a dtype that the device has not:
+            all of it before anything is written.
+    """
+    device = pick_device(config.device)
+    dtype = pick_autocast(config.dtype, device, "ddpm.dtype")
+    source = open_source(config.data) if config.data else None
+    key = run.fingerprint({
+        "version": VERSION,
+        "config": config,
+        "pictures": key_of(source, config.data) if source and config.data else None,
+        "model": config.model.pretrained and fingerprint(config.model.pretrained),
+    })  # fmt: skip
+    processes = Processes(config.device)
+    begun = run.read_manifest().get("key") == key
+    if not begun:
+        open_model(config, device)
+    processes.wait()
+    if run.is_complete(key, discard=MADE):
+        return
+    pictures = None
+    if source is not None and config.data is not None:
+        cache = run.folder.parent.parent / FOLDER
+        if processes.index == 0:
+            yield from read_pictures(source, config.data, config.seed, cache)
+        processes.wait()
+        pictures = yield from read_pictures(source, config.data, config.seed, cache)
+        for sentence in (pictures.scan.sentence(config.data.size), *pictures.left_out):
+            run.note(sentence)
+        run.manifest |= {"dataset": pictures.fingerprint, "pictures": len(pictures.names)}
+    run.manifest |= {"device": str(device), "dtype": str(dtype), "seed": config.seed}
+    if config.train is not None and pictures is not None:
+        unet, scheduler = yield from learn(
+            config, run, run.folder, pictures, processes, device, dtype
+        )
+        _say(run)
+    else:
+        unet, scheduler = open_model(config, device)
+    if processes.index == 0:
+        bench = Bench(unet, scheduler, pictures, device, dtype, Processes.alone())
+        for stage in STAGES:
+            yield from stage(config, run, bench)
+    processes.wait()
+
+
+def _say(run: Run) -> None:
+    learned = read_learned(run.folder)
+    assert learned is not None
+    run.show(run.folder / MODEL, "the model, a DDPMPipeline for diffusers")
+    run.show(run.folder / LEARNED, "losses and validation losses of its training")
+    run.manifest |= {"parameters": learned.parameters, "batch_size": learned.batch_size}
+    if learned.best_validation is not None:
+        run.note(
+            f"validation loss {learned.best_validation:.4f} after step {learned.best_step:,} "
+            f"of {learned.steps:,}"
+        )

@@ -59,6 +59,27 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16; where it does not, torch takes fp32 without a word."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def pick_autocast(name: str, device: torch.device, setting: str) -> torch.dtype:
+    """What a network whose weights stay fp32 is computed in; `auto` is bf16 on a GPU that has it.
+
+    Raises:
+        UserError: naming the `setting`, for bf16 where it would silently be fp32.
+    """
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and has_bf16(device) else torch.float32
+    dtype = pick_dtype(name, device)
+    if dtype == torch.bfloat16 and not has_bf16(device):
+        raise UserError(f"{setting} bf16: {device} has no bf16 and would compute in fp32; use fp32")
+    return dtype
+
+
 def generator_for(seed: int, *indices: int) -> torch.Generator:
     """A CPU generator for one thing out of many, such as picture `index` of the run with `seed`.
 

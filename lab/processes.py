@@ -29,6 +29,14 @@ class Processes:
             self.index = self._state.process_index
             self.count = self._state.num_processes
 
+    @classmethod
+    def alone(cls) -> "Processes":
+        """This process by itself, also where a launch started more: what one of them does while
+        the others wait."""
+        one = cls.__new__(cls)
+        one._state, one.index, one.count = None, 0, 1
+        return one
+
     def wait(self) -> None:
         """Go on when every process has come to this point."""
         if self._state is not None:

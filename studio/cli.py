@@ -30,6 +30,7 @@ JOBS: dict[str, str] = {
     "cfg": "cfg",
     "sample": "sampling",
     "skew": "skew",
+    "ddpm": "ddpm",
     "tune": "tuning",
 }
 """Section of an experiment file -> the package that does it, in running order.
@@ -49,6 +50,7 @@ _ABOUT = {
     "sample": "draw prompts with every learned word, from equal noise, side by side",
     "skew": "measure how unevenly a word takes its values, before and after it was learned anew",
     "tune": "search for the settings of the jobs that do best, and keep the best trial's file",
+    "ddpm": "train an unconditional diffusion model, draw with it, study and measure it",
     "explain": "say what can be set in an experiment file, and what it means",
 }
 _EXAMPLES = """\
