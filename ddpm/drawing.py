@@ -85,7 +85,7 @@ def _read_set(path: Path, count: int) -> np.ndarray | None:
     if not path.exists():
         return None
     with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
+        pixels = np.array(image.convert("RGB"))
     height = len(pixels) // count
     return pixels.reshape(count, height, *pixels.shape[1:])
 

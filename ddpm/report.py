@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from ddpm import tables
 from ddpm.config import Config
 from ddpm.films import saved_frames
+from ddpm.learning import read_learned
 from ddpm.stages import Bench
 from lab.page import write_page
 from lab.run import Progress, Run
@@ -50,7 +49,6 @@ def report(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
         TEMPLATE,
         name=run.name,
         facts=facts(config, run, bench),
-        learning=learning_curve(run.metrics()),
         sections=sections(run.folder, run.shown),
         frames=film_frames(run.folder / "film" / "frames"),
         notes=run.notes,
@@ -71,35 +69,14 @@ def facts(config: Config, run: Run, bench: Bench) -> list[tuple[str, str]]:
         found.append((f"{len(pictures.train):,}", f"pictures to learn from, {size}; {parts}"))
     weights = sum(parameter.numel() for parameter in bench.unet.parameters())
     found.append((f"{weights / 1e6:.2f} million", "parameters of the U-Net"))
-    losses = [line for line in run.metrics() if line.get("validation_loss") is not None]
-    if losses:
-        best = min(losses, key=lambda line: line["validation_loss"])
-        said = f"best validation loss, after step {best['step']} of {losses[-1]['step']}"
-        found.append((f"{best['validation_loss']:.4f}", said))
+    learned = read_learned(run.folder) if config.train else None
+    if learned is not None and learned.best_validation is not None:
+        said = f"best validation loss, after step {learned.best_step:,} of {learned.steps:,}"
+        found.append((f"{learned.best_validation:.4f}", said))
     left = float(bench.scheduler.alphas_cumprod[-1].sqrt())
     count = bench.scheduler.config["num_train_timesteps"]
     found.append((f"{left:.4f}", f"the picture's part of x_T, after {count} timesteps"))
     return found
-
-
-def learning_curve(lines: Sequence[dict[str, Any]]) -> Figure | None:
-    """Loss of the steps and of the validation over the steps; None without a training."""
-    steps = [line for line in lines if line.get("loss") is not None and "step" in line]
-    measured = [line for line in lines if line.get("validation_loss") is not None]
-    if not steps and not measured:
-        return None
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axes = figure.subplots()
-    every = [line["step"] for line in steps], [line["loss"] for line in steps]
-    axes.plot(*every, color="0.75", linewidth=0.9, label="each step: other noise every time")
-    some = [line["step"] for line in measured], [line["validation_loss"] for line in measured]
-    label = "validation: the same noise every time"
-    axes.plot(*some, "o-", color="#1f6f8b", markersize=3, label=label)
-    axes.set(xlabel="step", ylabel="loss", yscale="log")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, which="both")
-    axes.legend(frameon=False, fontsize=8)
-    return figure
 
 
 def sections(folder: Path, shown: Sequence[tuple[Path, str]]) -> list[tuple[str, list[Shown]]]:

@@ -1,23 +1,13 @@
 """Models that differ from the experiment's own in their noise schedule alone, for the studies."""
 
-import shutil
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
-
-from diffusers import DDPMPipeline
+from dataclasses import dataclass, replace
 
 from ddpm.config import Config, Schedule
-from ddpm.loading import load_unconditional
-from ddpm.models import new_scheduler, new_unet
+from ddpm.learning import learn
 from ddpm.stages import Bench
-from ddpm.training import Trainer, train
 from lab.errors import UserError
-from lab.processes import Processes
-from lab.run import Progress, Run, write_json
-
-LEARNED = "learned.json"
+from lab.run import Progress, Run
 
 
 @dataclass(frozen=True)
@@ -80,35 +70,15 @@ def bench_of(
     schedule = schedule_of(config, variant)
     if schedule == config.schedule:
         return bench
-    folder = run.folder / "study" / "models" / variant.name
-    if not (folder / LEARNED).exists():
-        changed = config.model_copy(update={"schedule": schedule})
-        yield from _learn(changed, bench, variant.name, folder)
-    unet, scheduler = load_unconditional(folder, bench.device)
+    assert bench.pictures is not None
+    unet, scheduler = yield from learn(
+        config.model_copy(update={"schedule": schedule}),
+        run,
+        run.folder / "study" / "models" / variant.name,
+        bench.pictures,
+        bench.processes,
+        bench.device,
+        bench.dtype,
+        f"training {variant.name}",
+    )
     return replace(bench, unet=unet, scheduler=scheduler)
-
-
-def _learn(config: Config, bench: Bench, name: str, folder: Path) -> Generator[Progress]:
-    """Train from the beginning into `folder`, which appears whole."""
-    assert config.train is not None and config.schedule is not None and bench.pictures is not None
-    unet: Any
-    if config.model.pretrained:
-        unet, _ = load_unconditional(config.model.pretrained)
-    else:
-        unet = new_unet(config.model, config.data.size if config.data else 32, config.seed)
-    unet = unet.to(bench.device).train().requires_grad_(True)
-    scheduler = new_scheduler(config.schedule)
-    trainer = Trainer(unet, scheduler, bench.pictures, config, bench.dtype, Processes.alone())
-    history: list[dict[str, float]] = []
-    done = 0
-    for step, _ in train(trainer):
-        done = step.step
-        if step.measured is not None:
-            history.append(asdict(step.measured))
-        yield Progress(f"training {name}", done, config.train.steps, f"loss {step.loss:.3f}")
-    temporary = folder.with_name(f".tmp-{name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    DDPMPipeline(unet.eval(), scheduler).save_pretrained(str(temporary))
-    write_json(temporary / LEARNED, {"steps": done, "history": history})
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
