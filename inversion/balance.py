@@ -35,7 +35,18 @@ def balanced(examples: Sequence[Example], balance: Balance, seed: int) -> list[E
                 f"{balance.attribute} {value}, so the word cannot learn it: add pictures of it, "
                 "or take it from inversion.balance.values"
             )
-    return in_turn(PLANS[balance.how](by_value, balance, seed))
+    return in_turn(PLANS[balance.how](by_value, balance, seed), even=balance.how == "together")
+
+
+def together(
+    by_value: dict[str, list[Example]], balance: Balance, seed: int
+) -> dict[str, list[Example]]:
+    """All pictures: as every step has equally many of each value, a picture counts its share."""
+    factor = {value: balance.share(value) * len(by_value) for value in by_value}
+    return {
+        value: [replace(one, counts=factor[value]) for one in found]
+        for value, found in by_value.items()
+    }
 
 
 def subset(
@@ -64,6 +75,7 @@ def weighted(
 
 
 PLANS: dict[str, Callable[[dict[str, list[Example]], Balance, int], dict[str, list[Example]]]] = {
+    "together": together,
     "subset": subset,
     "weights": weighted,
 }
@@ -78,11 +90,11 @@ def sentence(examples: Sequence[Example], balance: Balance) -> str:
     return f"learned from {len(examples)} pictures, by {balance.attribute}: {', '.join(parts)}"
 
 
-def in_turn(by_value: dict[str, list[Example]]) -> list[Example]:
-    """Spread evenly, so that the first pictures have as many of each value as all of them: the
-    objective looks at the first ones again and again."""
+def in_turn(by_value: dict[str, list[Example]], even: bool = False) -> list[Example]:
+    """Spread over the whole, so that the first pictures are as the whole is (or `even`, as many of
+    each value): the objective looks at the first ones again and again."""
     places = [
-        ((k + 0.5) / len(found), place, one)
+        (k if even else (k + 0.5) / len(found), place, one)
         for place, found in enumerate(by_value.values())
         for k, one in enumerate(found)
     ]

@@ -71,6 +71,8 @@ class Material:
     tags: Tags = field(default_factory=Tags)
     also: Sequence[str] = ()
     """Other words that are learned: no tag that holds one of them is dropped."""
+    together: bool = False
+    """Every step has equally many pictures of each value, those of a round with equal noise."""
     _token_ids: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
     _prepared: dict[tuple, Batch] = field(
         default_factory=dict, init=False, compare=False, repr=False
@@ -83,6 +85,15 @@ class Material:
         for index, latents in enumerate(self.latents):
             groups.setdefault(tuple(latents.mean.shape[-2:]), []).append(index)
         return tuple(tuple(groups[shape]) for shape in sorted(groups))
+
+    @cached_property
+    def pools(self) -> tuple[tuple[int, ...], ...]:
+        """The pictures that places of a round are drawn from: those of each value, where they are
+        learned together; else all of them."""
+        pools: dict[str, list[int]] = {}
+        for index, example in enumerate(self.examples):
+            pools.setdefault(example.value if self.together else "", []).append(index)
+        return tuple(map(tuple, pools.values()))
 
 
 @lru_cache(maxsize=64)
@@ -133,29 +144,43 @@ def draw_items(
     total: int = 1000,
 ) -> list[Item]:
     """The places `mine` (out of range(batch_size)) of step number `step`; `total`: timesteps of
-    the noise schedule."""
+    the noise schedule. The places of a round have equal timesteps, noises and templates; a round is
+    one picture of each value where these are learned together, and else one place."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, 0, step])
     size = settings.batch_size
+    low, high = settings.timesteps
+    values = len(material.pools)
+    rounds = math.ceil(size / values)
     # one timestep from every slice of the range: the same mean as independent draws, less variance
-    timesteps = ((np.arange(size) + rng.random(size)) / size * total).astype(np.int64)
-    mirrored = rng.integers(0, 2, size) if settings.flip else np.zeros(size, dtype=int)
-    templates = rng.integers(0, len(material.templates), size)
-    group, turns = _turn(seed, step, [len(group) for group in material.groups])
-    pictures = material.groups[group]
+    levels = low + (high - low) * (np.arange(rounds) + rng.random(rounds)) / rounds
+    mirrored = rng.integers(0, 2, rounds) if settings.flip else np.zeros(rounds, dtype=int)
+    templates = rng.integers(0, len(material.templates), rounds)
     items = []
     for k in mine:
-        index = pictures[_picture(seed, turns * size + k, len(pictures), group)]
-        number = step * size + k
+        turn, value = divmod(k, values)
+        index = _index(material, seed, step, turn, value, rounds)
+        number = step * size + turn * values
         prompt = write_prompt(
-            material.templates[int(templates[k])],
+            material.templates[int(templates[turn])],
             material.word,
             material.examples[index].caption,
             material.tags,
             material.also,
             (seed, number),
         )
-        items.append(Item(index, bool(mirrored[k]), int(timesteps[k]), prompt, number))
+        timestep = min(int(levels[turn] * total), total - 1)
+        items.append(Item(index, bool(mirrored[turn]), timestep, prompt, number))
     return items
+
+
+def _index(material: Material, seed: int, step: int, turn: int, value: int, rounds: int) -> int:
+    """The picture for a place of a step: of the shape, or of the value, whose turn it is."""
+    if material.together:
+        pool = material.pools[value]
+        return pool[_picture(seed, step * rounds + turn, len(pool), value)]
+    group, turns = _turn(seed, step, [len(group) for group in material.groups])
+    pictures = material.groups[group]
+    return pictures[_picture(seed, turns * rounds + turn, len(pictures), group)]
 
 
 def assemble(sd: StableDiffusion, material: Material, seed: int, items: Sequence[Item]) -> Batch:

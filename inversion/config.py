@@ -16,6 +16,7 @@ TEMPLATES = (
 
 Positive = Annotated[int, Field(ge=1)]
 Vectors = Annotated[int, Field(ge=1, le=75)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Train(Section):
@@ -43,6 +44,9 @@ class Train(Section):
     min_snr_gamma: Annotated[float, Field(gt=0)] | None = None
     """Weigh a timestep by min(SNR, gamma), so that nearly clean ones do not dominate (Hang et al.
     2023, arXiv:2303.09556; gamma 5 there); absent: every timestep counts the same."""
+    timesteps: tuple[Share, Share] = (0.0, 1.0)
+    """The part of the noise schedule that is trained on, 0 the picture and 1 pure noise: [0.3, 1]
+    leaves the nearly clean out, which say much about texture and nothing about what is drawn."""
     flip: bool = True
     """Mirror half of the pictures; turn off for writing, maps, or faces that are not symmetric."""
     gradient_checkpointing: bool = False
@@ -58,6 +62,8 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _rates_are_rates(self) -> "Train":
+        if not self.timesteps[0] < self.timesteps[1]:
+            raise ValueError(f"timesteps should rise, unlike {list(self.timesteps)}")
         if isinstance(self.learning_rate, str):
             rates.require_reach(rates.parse(self.learning_rate), self.steps)
             if self.schedule != "constant":
@@ -124,12 +130,14 @@ class Balance(Section):
     from_: Literal["captions", "metadata"] = Field(default="captions", alias="from")
     """captions: the one of `values` that stands in the caption as a whole word; it is left out of
     the prompt. metadata: the column `attribute` of the folder's metadata.jsonl or crops.jsonl."""
-    how: Literal["subset", "weights"] = "subset"
-    """subset: as many pictures of each value as of the rarest, drawn by the seed. weights: all
-    pictures, and a picture's loss counts the more, the fewer there are of its value."""
+    how: Literal["together", "subset", "weights"] = "together"
+    """together: every step has a picture of each value, with the same noise, timestep and template,
+    so that it tells what the values differ in and nothing else: fewest steps. subset: as many
+    pictures of each value as of the rarest, drawn by the seed. weights: all pictures, and one's
+    loss counts the more, the fewer there are of its value."""
     wanted: dict[str, Annotated[float, Field(gt=0)]] = {}
     """How often each value shall come, as proportions: {female: 2, male: 1}; those that are not
-    listed count 1, and empty is evenly. It is reached by `weights` and by `subset` alike."""
+    listed count 1, and empty is evenly."""
 
     @model_validator(mode="after")
     def _wants_what_there_is(self) -> "Balance":
@@ -315,6 +323,7 @@ class Config(NewWord):
     @model_validator(mode="after")
     def _words_are_told_apart(self) -> "Config":
         words = [self.word, *(other.word for other in self.also)]
+        self._require_places_for_values()
         if isinstance(self.num_vectors, tuple) and (self.also or self.overwrite):
             raise ValueError("num_vectors should be one number with also or overwrite")
         if len({*words}) < len(words):
@@ -324,6 +333,18 @@ class Config(NewWord):
             if not self.overwrite and not self.also:
                 _require_name(template)
         return self
+
+    def _require_places_for_values(self) -> None:
+        if self.balance is None or self.balance.how != "together":
+            return
+        count = len(self.balance.values)
+        if self.train.batch_size % count:
+            raise ValueError(
+                f"train.batch_size should be a multiple of the {count} values of balance, which "
+                f"are learned together, not {self.train.batch_size}; or set balance.how to subset"
+            )
+        if self.buckets:
+            raise ValueError("buckets should be off where balance.how is together: a step has one")
 
 
 def variants(config: Config) -> list[Config]:

@@ -67,7 +67,10 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         folder = report.folder_of(run.folder, config, variant)
         if not (run.continues and (folder / LEARNED).exists()):
             others = other_tokens(config)
-            material = Material(examples, latents, templates, variant.word, config.tags, others)
+            material = Material(
+                examples, latents, templates, variant.word, config.tags, others,
+                together=config.balance is not None and config.balance.how == "together",
+            )  # fmt: skip
             yield from _one(variant, run, folder, sd, words, material)
         if run.is_main:
             _show(run, folder, variant)

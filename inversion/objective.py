@@ -89,12 +89,15 @@ def fixed_items(
 ) -> list[Item]:
     """The pictures in their order, again from the start if there are fewer, each with its own noise
     (numbers `first`, `first` - 1, ..., which no training step uses), evenly spread timesteps, and
-    templates in turn."""
+    templates in turn; values that are learned together have these in common."""
     items = []
+    low, high = config.train.timesteps
+    values = len(material.pools)
     for k in places:
-        picture, number = k % len(material.examples), first - k
+        picture, turn = k % len(material.examples), k // values
+        number = first - turn * values
         prompt = write_prompt(
-            material.templates[k % len(material.templates)],
+            material.templates[turn % len(material.templates)],
             material.word,
             material.examples[picture].caption,
             material.tags,
@@ -102,8 +105,9 @@ def fixed_items(
             (config.seed, number),
         )
         # the golden ratio's multiples: evenly spread, and unrelated to the order of the pictures
-        timestep = int((k * 0.6180339887498949 + 0.5) % 1 * total)
-        items.append(Item(picture, config.train.flip and k % 2 == 1, timestep, prompt, number))
+        level = low + (high - low) * ((turn * 0.6180339887498949 + 0.5) % 1)
+        mirrored = config.train.flip and turn % 2 == 1
+        items.append(Item(picture, mirrored, int(level * total), prompt, number))
     return items
 
 

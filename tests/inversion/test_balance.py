@@ -28,7 +28,8 @@ def pictures(counts=UNEVEN):
 
 
 def plan(**changes):
-    return Balance(**{"attribute": "colour", "values": COLOURS, "from": "captions"} | changes)
+    settings = {"attribute": "colour", "values": COLOURS, "from": "captions", "how": "subset"}
+    return Balance.model_validate(settings | changes)
 
 
 def shares(examples):
@@ -50,6 +51,14 @@ def test_a_subset_has_as_many_of_each_value_as_of_the_rarest():
 def test_the_seed_draws_the_subset():
     drawn = [{one.path for one in balanced(pictures(), plan(), seed)} for seed in (0, 0, 1, 2)]
     assert drawn[0] == drawn[1] and (drawn[0] != drawn[2] or drawn[0] != drawn[3])
+
+
+def test_together_keeps_every_picture_and_counts_what_is_wanted():
+    chosen = balanced(pictures(), plan(how="together"), seed=0)
+    assert {one.path for one in chosen} == {one.path for one in pictures()}
+    assert {one.counts for one in chosen} == {1.0}
+    wanted = balanced(pictures(), plan(how="together", wanted={"red": 2.0}), seed=0)
+    assert {one.value: one.counts for one in wanted} == {"red": 1.5, "green": 0.75, "blue": 0.75}
 
 
 def test_weights_keep_every_picture_and_even_out_what_the_values_count():
@@ -149,7 +158,58 @@ def test_plans_that_cannot_be_are_refused():
             plan(**changes)
 
 
+def test_values_that_are_learned_together_need_their_places():
+    for changes in (
+        {"train": Train(batch_size=4)},
+        {"train": Train(batch_size=6), "buckets": True},
+    ):
+        with pytest.raises(ValidationError, match=r"batch_size|buckets"):
+            Config(balance=plan(how="together"), **changes)
+
+
 # --- what it does to the training
+
+
+@pytest.fixture
+def cats(material):
+    """The plan `together` of an uneven folder, with some pictures' latents."""
+    chosen = balanced(pictures(), plan(how="together"), seed=0)
+    latents = [material.latents[k % 5] for k in range(len(chosen))]
+    return replace(material, examples=chosen, latents=latents, together=True)
+
+
+def test_every_step_has_each_value_equally_often_and_nothing_else_differs(cats):
+    settings, seen = Train(batch_size=6), Counter()
+    for step in range(30):
+        items = draw_items(cats, settings, 0, step, range(6))
+        assert items[4:] == draw_items(cats, settings, 0, step, [4, 5])  # in parts, too
+        for first in (0, 3):
+            turn = items[first : first + 3]
+            assert [cats.examples[item.picture].value for item in turn] == list(COLOURS)
+            assert len({(one.timestep, one.noise, one.mirrored) for one in turn}) == 1
+        assert items[0].noise != items[3].noise and items[0].timestep != items[3].timestep
+        seen.update(item.picture for item in items)
+    assert len(seen) == len(cats.examples)
+    for value in COLOURS:  # each once before any twice
+        times = [seen[k] for k, one in enumerate(cats.examples) if one.value == value]
+        assert max(times) - min(times) <= 1
+
+
+def test_the_objective_is_as_even(cats, configured):
+    config = configured(Train(batch_size=6))
+    items = fixed_items(cats, config, range(6), -2, 1000)
+    assert [cats.examples[item.picture].value for item in items] == list(COLOURS) * 2
+    assert [item.noise for item in items] == [-2] * 3 + [-5] * 3
+    assert len({item.timestep for item in items}) == 2
+
+
+def test_only_the_part_of_the_schedule_that_is_asked_for_is_trained_on(cats, configured):
+    settings = Train(batch_size=6, timesteps=(0.5, 0.75))
+    drawn = [i.timestep for k in range(20) for i in draw_items(cats, settings, 0, k, range(6))]
+    drawn += [i.timestep for i in fixed_items(cats, configured(settings), range(60), -2, 1000)]
+    assert 500 <= min(drawn) < 520 and 730 < max(drawn) < 750
+    with pytest.raises(ValidationError, match="timesteps should rise"):
+        Train(timesteps=(0.75, 0.5))
 
 
 def test_what_a_picture_counts_is_a_factor_of_its_loss(sd, material, configured):
