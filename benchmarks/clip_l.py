@@ -12,26 +12,18 @@ from measuring import clock
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from diffusion.architecture import SD1
 from diffusion.pseudo_word import training_rows
 
-TOKENS, WIDTH, LENGTH = 49_408, 768, 77
+TOKENS = SD1.text_encoder["vocab_size"]
+WIDTH = SD1.text_encoder["hidden_size"]
+LENGTH = SD1.text_encoder["max_position_embeddings"]
 ENCODER, OPTIMIZER, RESTORE = "text encoder, forward and backward", "AdamW", "restoring the rows"
 
 
 def build(device: torch.device) -> CLIPTextModel:
     """CLIP ViT-L/14's text tower, frozen, float32, 123 million random weights."""
-    config = CLIPTextConfig(
-        vocab_size=TOKENS,
-        hidden_size=WIDTH,
-        intermediate_size=3072,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        projection_dim=WIDTH,
-        max_position_embeddings=LENGTH,
-        bos_token_id=TOKENS - 2,
-        eos_token_id=TOKENS - 1,
-        pad_token_id=TOKENS - 1,
-    )
+    config = CLIPTextConfig(**SD1.text_encoder)
     return CLIPTextModel(config).to(device).eval().requires_grad_(False)
 
 

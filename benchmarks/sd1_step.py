@@ -21,19 +21,10 @@ from full_table import WEIGHT_DECAY, restore
 from measuring import clock
 from torch import Tensor, nn
 
+from diffusion.architecture import SD1
 from diffusion.pseudo_word import training_rows
 from lab.device import pick_device
 
-# the configurations of CompVis/stable-diffusion-v1-4
-UNET: dict[str, Any] = {
-    "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8,
-    "block_out_channels": (320, 640, 1280, 1280),
-}  # fmt: skip
-VAE: dict[str, Any] = {
-    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
-    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "sample_size": 512,
-}  # fmt: skip
 ENCODE, FORWARD, ENCODER = "VAE, encoding", "U-Net, forward", "text encoder, forward"
 BACKWARD, ADAMW, RESTORE = "backward through both", "AdamW", "restoring the rows"
 PARTS = (ENCODE, ENCODER, FORWARD, BACKWARD, ADAMW, RESTORE)
@@ -51,8 +42,8 @@ class Step:
     def __init__(self, device: torch.device, dtype: torch.dtype, count: int):
         self.device, self.dtype, self.count = device, dtype, count
         self.encoder = clip_l.build(device).to(dtype)
-        self.unet = built(lambda: UNet2DConditionModel(**UNET), device, dtype)
-        self.vae = built(lambda: AutoencoderKL(**VAE), device, dtype)
+        self.unet = built(lambda: UNet2DConditionModel.from_config(SD1.unet), device, dtype)
+        self.vae = built(lambda: AutoencoderKL.from_config(SD1.vae), device, dtype)
         self.pixels = torch.rand(1, 3, 512, 512, device=device, dtype=dtype) * 2 - 1
         self.latents = torch.randn(1, 4, 64, 64, device=device, dtype=dtype)
         self.eps = torch.randn_like(self.latents)

@@ -21,6 +21,8 @@ from torch.utils._pytree import tree_leaves
 GB = 2**30
 OVERHEAD = 1.0 * GB
 """Bytes beside tensors: an allowance, since it differs between cards, drivers and desktops."""
+TEXT_ENCODER = 2 * 123_060_480
+"""Bytes of Stable Diffusion 1.x's text encoder in 16 bits."""
 
 
 class Counting(TorchDispatchMode):
