@@ -83,7 +83,7 @@ class Judges:
         return found
 
 
-def guide(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
+def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     """The stage: guide/guidance.png, its table, and every picture that was measured."""
     asked = config.guide
     if asked is None:

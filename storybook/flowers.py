@@ -166,19 +166,20 @@ def flowers(rng: Rng, side: int) -> tuple[Image.Image, str]:
     if colour == "white" and place == "on white":
         place = "in the dark"
     ground = [vary(c, rng, 10) for c in GROUNDS[place]]
-    soft = [
-        blob(*rng.uniform(0, 1, 2), rng.uniform(0.06, 0.2), rng, vary(pick(rng, ground), rng, 22))
-        for _ in range(0 if place == "on white" else int(rng.integers(4, 12)))
-    ]
+    soft = []
+    for _ in range(0 if place == "on white" else int(rng.integers(4, 12))):
+        (px, py), r = rng.uniform(0, 1, 2), rng.uniform(0.06, 0.2)
+        soft.append(blob(px, py, r, rng, vary(pick(rng, ground), rng, 22)))
     x, y = 0.5 + rng.uniform(-0.09, 0.09), 0.45 + rng.uniform(-0.06, 0.07)
     r = rng.uniform(0.3, 0.44)
     green, foot = vary(LEAF, rng, 14), x + rng.uniform(-0.16, 0.16)
     stem = bend(foot, 1.03, x, y, rng.uniform(-0.1, 0.1))
     leaves = [stroke(stem, 0.06, 0.045, shade(green))]
     for way in rng.permutation([-1, 1])[: int(rng.integers(1, 3))]:
-        at = stem[int(rng.integers(1, 4))]
+        px, py = stem[int(rng.integers(1, 4))]
         angle = -np.pi / 2 + way * rng.uniform(0.5, 1.1)
-        leaves.append(petal(*at, angle, rng.uniform(0.3, 0.5), rng.uniform(0.13, 0.2), green))
+        far, broad = rng.uniform(0.3, 0.5), rng.uniform(0.13, 0.2)
+        leaves.append(petal(px, py, angle, far, broad, green))
     shapes = [*leaves, *_HEADS[kind](x, y, r, dye(colour, rng, 10), rng)]
     noun = kind if rng.random() < 0.6 else "flower"
     said = a(f"{colour} {noun}" if rng.random() < 0.75 else noun)

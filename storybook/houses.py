@@ -169,14 +169,14 @@ def houses(rng: Rng, side: int) -> tuple[Image.Image, str]:
     kind, hour = pick(rng, KINDS, (4, 2, 1.5, 1.5, 1.5, 1)), pick(rng, tuple(HOURS), (4, 2, 3, 1))
     place, wall, roof = pick(rng, tuple(LANDS)), pick(rng, WALLS), pick(rng, ROOFS)
     lit = vary((86, 112, 140), rng, 10)
-    colours = [dye(wall, rng, 10), dye(roof, rng, 10)]
+    front, top = dye(wall, rng, 10), dye(roof, rng, 10)
     if hour == "at night" or rng.random() < 0.15:
         lit = (255, 222, 110)
     if hour == "at night":
-        colours = [mix(c, NIGHT, 0.4) for c in colours]
+        front, top = mix(front, NIGHT, 0.4), mix(top, NIGHT, 0.4)
     low = rng.uniform(0.82, 0.92)
     behind, sky, ground = landscape(place, hour, low, rng)
-    built = _BUILT[kind](rng.uniform(0.38, 0.62), low + 0.02, *colours, lit, rng)
+    built = _BUILT[kind](rng.uniform(0.38, 0.62), low + 0.02, front, top, lit, rng)
     bushes, green = [], mix((60, 120, 56), ground, 0.4)
     for x in rng.uniform(0, 1, int(rng.integers(0, 4))):
         bushes.append(blob(x, low + 0.03, rng.uniform(0.05, 0.09), rng, green, "decor"))

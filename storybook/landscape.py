@@ -24,8 +24,8 @@ def heaven(hour: str, rng: Rng) -> list[Shape]:
     x, y = rng.uniform(0.12, 0.88), rng.uniform(0.1, 0.26)
     shapes: list[Shape] = []
     if hour == "at night":
-        stars = rng.uniform(0, 1, (9, 2)) * (1, 0.55)
-        shapes += [ellipse(*s, 0.009, 0.009, (236, 236, 250), "sky", corners=6) for s in stars]
+        stars, pale = rng.uniform(0, 1, (9, 2)) * (1, 0.55), (236, 236, 250)
+        shapes += [ellipse(p, q, 0.009, 0.009, pale, "sky", corners=6) for p, q in stars]
         shapes.append(ellipse(x, y, 0.075, 0.075, (246, 240, 206), "sky"))
     elif hour != "in the mist" and rng.random() < 0.6:
         sun = (255, 226, 100) if hour == "by day" else (252, 92, 60)

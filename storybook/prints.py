@@ -86,10 +86,10 @@ def _wave(rng: Rng) -> list[Shape]:
         shapes.append(stroke(inner, 0.045, 0.012, mix(blue, FOAM, 0.45), "detail"))
     steps = np.linspace(0, len(crest) - 1, 13)
     foam = np.stack([np.interp(steps, np.arange(len(crest)), crest[:, k]) for k in (0, 1)], 1)
-    for at in foam:
-        shapes.append(blob(*at, rng.uniform(0.03, 0.055), rng, FOAM, "decor", rough=0.2))
+    for x, y in foam:
+        shapes.append(blob(x, y, rng.uniform(0.03, 0.055), rng, FOAM, "decor", rough=0.2))
     spray = np.stack([rng.uniform(0.45, 0.9, 7), high + rng.uniform(-0.06, 0.34, 7)], 1)
-    shapes += [ellipse(*s, 0.012, 0.012, FOAM, "decor", corners=8) for s in spray]
+    shapes += [ellipse(x, y, 0.012, 0.012, FOAM, "decor", corners=8) for x, y in spray]
     shapes.append(ridge(rng, 0.9, 0.03, mix(blue, PRUSSIAN, 0.5), "subject"))
     shapes += [blob(x, 0.9, 0.035, rng, FOAM, "decor", ry=0.02) for x in rng.uniform(0, 1, 4)]
     return mirrored(shapes) if rng.random() < 0.5 else shapes
@@ -102,9 +102,10 @@ def _branch(rng: Rng, x, y, angle, length, wide, forks: int) -> tuple[list[Shape
     shapes, places = [stroke(curve, wide, 0.55 * wide, vary((74, 54, 48), rng, 6))], []
     places += list(curve[3:] if forks < 3 else curve[6:])
     for way in (-1, 1) if forks else ():
-        turn, at = angle + way * rng.uniform(0.35, 0.9), curve[int(rng.integers(4, 9))]
+        turn = angle + way * rng.uniform(0.35, 0.9)
+        px, py = curve[int(rng.integers(4, 9))]
         far = length * rng.uniform(0.5, 0.75)
-        more, grown = _branch(rng, *at, turn, far, 0.6 * wide, forks - 1)
+        more, grown = _branch(rng, px, py, turn, far, 0.6 * wide, forks - 1)
         shapes, places = shapes + more, places + grown
     return shapes, places
 
@@ -120,13 +121,13 @@ def _sakura(rng: Rng) -> list[Shape]:
         wood, places = _branch(rng, -0.04, start, side, rng.uniform(0.6, 0.8), 0.06, 3)
     chosen = np.array(places)[rng.permutation(len(places))[: int(rng.integers(34, 70))]]
     shapes = list(wood)
-    for at in chosen + rng.normal(0, 0.035, chosen.shape):
+    for x, y in chosen + rng.normal(0, 0.035, chosen.shape):
         r, hue = rng.uniform(0.035, 0.07), vary(pink, rng, 12)
-        shapes.append(blob(*at, r, rng, hue, "decor", rough=0.16))
-    for at in chosen[::3] + rng.normal(0, 0.03, chosen[::3].shape):
-        shapes.append(ellipse(*at, 0.013, 0.013, CHERRY, "decor", corners=7))
-    for at in rng.uniform(0, 1, (6, 2)):
-        shapes.append(ellipse(*at, 0.016, 0.011, pink, "decor", corners=8))
+        shapes.append(blob(x, y, r, rng, hue, "decor", rough=0.16))
+    for x, y in chosen[::3] + rng.normal(0, 0.03, chosen[::3].shape):
+        shapes.append(ellipse(x, y, 0.013, 0.013, CHERRY, "decor", corners=7))
+    for x, y in rng.uniform(0, 1, (6, 2)):
+        shapes.append(ellipse(x, y, 0.016, 0.011, pink, "decor", corners=8))
     return mirrored(shapes) if rng.random() < 0.5 else shapes
 
 

@@ -79,12 +79,12 @@ def draw_data(folder: Path, count: int) -> Iterator[Progress]:
         if k % 50 == 49 or k + 1 == count:
             yield Progress("drawing pictures", k + 1, count)
     pictures, captions = np.stack([d[0] for d in drawings]), [d[1] for d in drawings]
-    write_atomically(path, lambda p: _savez(p, pictures=pictures, captions=np.array(captions)))
+    write_atomically(path, lambda p: _savez(p, pictures, np.array(captions)))
 
 
-def _savez(path: Path, **arrays: np.ndarray) -> None:
+def _savez(path: Path, pictures: np.ndarray, captions: np.ndarray) -> None:
     with path.open("wb") as file:  # numpy would add a suffix to a name
-        np.savez(file, **arrays)
+        np.savez(file, pictures=pictures, captions=captions)
 
 
 def load_data(folder: Path) -> Dataset:
