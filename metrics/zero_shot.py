@@ -29,7 +29,7 @@ def zero_shot(
 
     softmax over the classes of logit_scale times the cosine (section 2.3, figure 3).
     """
-    scale = float(encoder.model.logit_scale.exp())
+    scale = float(encoder.model.logit_scale.detach().exp())
     logits = scale * vectors.astype(np.float64) @ class_vectors(encoder, classes).T
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     return chances / chances.sum(axis=1, keepdims=True)
