@@ -154,7 +154,7 @@ def on_paper(image: Image.Image, rng: Rng, amount: float = 8) -> Image.Image:
     """The picture on paper with fibres: brightness uneven by `amount` of 255."""
     side = image.width
     coarse = Image.fromarray(rng.normal(0, 1, (16, 16)).astype(np.float32))
-    fine = Image.fromarray(rng.normal(0, 1, (side // 2, side // 2)).astype(np.float32))
+    fine = Image.fromarray(rng.normal(0, 1, (64, 64)).astype(np.float32))
     fibres = [
         np.asarray(part.resize((side, side), Image.Resampling.BILINEAR)) for part in (coarse, fine)
     ]
