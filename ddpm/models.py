@@ -46,7 +46,8 @@ def _unet(channels: Sequence[int], size: int, layers: int, attention: int) -> UN
         block_out_channels=tuple(channels),
         layers_per_block=layers,
         norm_num_groups=min(32 if layers == 2 else 8, gcd(*channels)),
-        attention_head_dim=None if layers == 2 else 8,
+        # narrower heads take a quarter of a training step on a CPU
+        attention_head_dim=None if layers == 2 else min(32, channels[attention]),
         **blocks,
     )
 
