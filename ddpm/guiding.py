@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ddpm.config import Config
@@ -15,9 +16,9 @@ from ddpm.guide_config import Loss
 from ddpm.guides import LOSSES, Guide
 from ddpm.pixels import to_tensor
 from ddpm.stages import Bench
-from ddpm.tables import Cell, Table, save_table
+from ddpm.tables import Table, save_table
 from lab.images import enlarge, save_png
-from lab.run import Progress, Run
+from lab.run import Progress, Run, write_atomically
 from lab.sheet import draw_sheet
 from storybook.drawn import load_drawnnet
 
@@ -32,6 +33,10 @@ class Row:
     strength: float
     scales: tuple[float, ...]
     """One for each loss; 0 for those that take no part."""
+
+    def led_by(self, losses: Sequence[Loss]) -> str:
+        """What its pictures are led by, however strongly."""
+        return " + ".join(w.target for w, s in zip(losses, self.scales, strict=True) if s)
 
     def label(self, losses: Sequence[Loss]) -> str:
         """Its name in grid and table."""
@@ -70,10 +75,10 @@ class Judges:
         return [f"distance from {loss.target}" for loss in self.losses] + shares
 
     @torch.no_grad()
-    def measure(self, pixels: np.ndarray) -> list[Cell]:
+    def measure(self, pixels: np.ndarray) -> list[float]:
         """Of pictures uint8 [n, h, w, 3]: mean losses, then shares of families."""
         parts = to_tensor(pixels).split(AT_ONCE)
-        found: list[Cell] = [
+        found = [
             float(torch.cat([guide(part).cpu() for part in parts]).double().mean())
             for guide in self.guides
         ]
@@ -81,6 +86,25 @@ class Judges:
             named = [name for part in parts for name in self.net.classify(part)]
             found.append(named.count(family) / len(named))
         return found
+
+
+def draw_curves(
+    rows: Sequence[Row], losses: Sequence[Loss], names: Sequence[str], found: np.ndarray
+) -> Figure:
+    """What was measured, [rows, names], over the strength: a panel for each name, a line for what
+    the pictures were led by; without guidance all begin at the same place."""
+    figure = Figure(figsize=(3.6 * len(names), 3.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(names)))
+    for panel, name, values in zip(panels, names, found.T, strict=True):
+        for led_by in dict.fromkeys(row.led_by(losses) for row in rows if any(row.scales)):
+            mine = [k for k, row in enumerate(rows) if row.led_by(losses) in ("", led_by)]
+            panel.plot([rows[k].strength for k in mine], values[mine], "o-", ms=4, label=led_by)
+        panel.set(title=name, xlabel="strength", ylim=(0, None))
+        panel.title.set_fontsize(10)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+    panels[0].legend(frameon=False, fontsize=8, title="led by", title_fontsize=8)
+    return figure
 
 
 def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
@@ -91,23 +115,30 @@ def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     guides = [LOSSES[one.loss](one.target, one.clip, bench.device) for one in asked.losses]
     judges, sample = Judges(asked.losses, guides), config.sample
     seeds = list(range(sample.seed, sample.seed + max(asked.pictures, asked.measured)))
-    rows, cells, table = rows_of(asked.losses, asked.strengths), [], []
+    rows = rows_of(asked.losses, asked.strengths)
+    cells: list[Image.Image] = []
+    found: list[list[float]] = []
     for number, row in enumerate(rows):
         leading = guided_by(list(zip(guides, row.scales, strict=True)), asked.form, asked.weight)
         way = Way(f"{number:02d}", sample.sampler, sample.steps, sample.eta)
         folder = run.folder / "guide" / "pictures"
         pixels = yield from draw_set(bench, way, seeds, sample.batch_size, folder, leading)
         cells += [enlarge(Image.fromarray(one), CELL) for one in pixels[: asked.pictures]]
-        table.append((row.label(asked.losses), row.strength, *judges.measure(pixels)))
-    path, about = run.folder / "guide" / "guidance.png", f"form {asked.form}, weight {asked.weight}"
-    heads, names = [f"seed {s}" for s in seeds[: asked.pictures]], [row[0] for row in table]
-    save_png(draw_sheet(cells, heads, names, "Guidance by losses", about), path)
+        found.append(judges.measure(pixels))
+    labels = [row.label(asked.losses) for row in rows]
+    how = f"form {asked.form}, weight {asked.weight}"
+    path = run.folder / "guide" / "guidance.png"
+    heads = [f"seed {seed}" for seed in seeds[: asked.pictures]]
+    save_png(draw_sheet(cells, heads, labels, "Guidance by losses", how), path)
     run.show(path, "guidance by losses, each alone and all together")
-    columns = ("led by (target x scale)", "strength", *judges.columns())
-    told = f"{len(seeds)} pictures in each row, seeds {seeds[0]} to {seeds[-1]}; {about}."
+    curves = draw_curves(rows, asked.losses, judges.columns(), np.array(found))
+    write_atomically(path.with_stem("curves"), lambda p: curves.savefig(p, format="png", dpi=130))
+    run.show(path.with_stem("curves"), "what comes of it as the strength rises")
+    told = f"{len(seeds)} pictures in each row, seeds {seeds[0]} to {seeds[-1]}; {how}."
     if any(loss.family for loss in asked.losses):
         told += " Shares of families: as DrawnNet sees them, which took no part in the guidance."
-    saved = save_table(
-        Table("Guidance by losses", columns, tuple(table), told), path.parent, path.stem
-    )
+    columns = ("led by (target x scale)", "strength", *judges.columns())
+    lines = zip(labels, rows, found, strict=True)
+    table = tuple((label, row.strength, *values) for label, row, values in lines)
+    saved = save_table(Table("Guidance by losses", columns, table, told), path.parent, path.stem)
     run.show(saved, "the same in figures")
