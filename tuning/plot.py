@@ -12,10 +12,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 
 from tuning.config import Config
-from tuning.space import Space, plain
+from tuning.space import Distribution, Space, plain
 from tuning.study import Tried, best_of
 
 GREY = "0.72"
@@ -68,7 +68,7 @@ def _axis(axes: Axes, place: int, name: str, ticks: Sequence[tuple[float, str]])
                   ha="center", va="top", fontsize=9)  # fmt: skip
 
 
-def height(distribution: BaseDistribution, value: Any) -> float:
+def height(distribution: Distribution, value: Any) -> float:
     """Where a value lies on its setting's axis, from 0 to 1."""
     if isinstance(distribution, CategoricalDistribution):
         choices = [plain(distribution, choice) for choice in distribution.choices]
@@ -79,7 +79,7 @@ def height(distribution: BaseDistribution, value: Any) -> float:
     return _share(value, low, high)
 
 
-def ticks_of(distribution: BaseDistribution) -> list[tuple[float, str]]:
+def ticks_of(distribution: Distribution) -> list[tuple[float, str]]:
     """Values that are written beside an axis, and where."""
     if isinstance(distribution, CategoricalDistribution):
         values = [plain(distribution, choice) for choice in distribution.choices]

@@ -4,18 +4,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lab.config import ConfigError, Experiment
 from lab.tree import Mistake, Place
 from tuning.config import Choice, Range
 
-Space = dict[str, BaseDistribution]
+Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
+Space = dict[str, Distribution]
 Open = Callable[[Sequence[str]], Experiment]
 """Overrides -> the experiment with them, or ConfigError."""
 
@@ -58,7 +54,7 @@ def _takes_whole_numbers_only(setting: str, values: Range, open_with: Open) -> b
     return False
 
 
-def _distribution(values: Range, whole: bool) -> BaseDistribution:
+def _distribution(values: Range, whole: bool) -> Distribution:
     if whole:
         step = int(values.step or 1)
         high = int(values.from_) + (int(values.to - values.from_) // step) * step
@@ -91,6 +87,6 @@ def overrides_of(space: Space, values: Mapping[str, Any]) -> list[str]:
     return [override(setting, plain(space[setting], value)) for setting, value in values.items()]
 
 
-def plain(distribution: BaseDistribution, value: Any) -> Any:
+def plain(distribution: Distribution, value: Any) -> Any:
     """A value as the experiment file has it."""
     return json.loads(value) if isinstance(distribution, CategoricalDistribution) else value

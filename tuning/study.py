@@ -5,6 +5,7 @@ and the trials that are finished, so a search that was killed goes on as if noth
 """
 
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import DBAPIError
 
 from lab.errors import UserError
 from tuning.config import Config
@@ -21,6 +23,7 @@ from tuning.space import Space, plain
 from tuning.trial import Outcome, Watch
 
 DATABASE = "study.db"
+TRIES = 4  # to open a database that others open at the same moment
 ATTEMPTS = 3  # of a trial that takes the process with it
 STATES: dict[Any, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -36,21 +39,13 @@ def open_study(config: Config, name: str, folder: Path, key: str) -> optuna.Stud
         UserError: no database at the URL, or one that has this name for another search.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    url = config.storage or f"sqlite:///{folder / DATABASE}"
     pruner = optuna.pruners.MedianPruner(config.prune_after_trials, config.prune_after_step)
-    try:
-        study = optuna.create_study(
-            storage=url,
-            study_name=name,
-            direction=config.goal,
-            pruner=pruner if config.prune == "median" else optuna.pruners.NopPruner(),
-            load_if_exists=True,
-        )
-    except Exception as error:  # sqlalchemy's, or the driver's that it needs
-        if not config.storage:
-            raise
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"tune.storage {config.storage} cannot be opened: {reason}") from error
+    study = _created(
+        config.storage or f"sqlite:///{folder / DATABASE}",
+        study_name=name,
+        direction=config.goal,
+        pruner=pruner if config.prune == "median" else optuna.pruners.NopPruner(),
+    )
     if study.user_attrs.setdefault("key", key) != key:
         raise UserError(
             f"{config.storage} holds another search called {name}: give this one a name of its own "
@@ -58,6 +53,21 @@ def open_study(config: Config, name: str, folder: Path, key: str) -> optuna.Stud
         )
     study.set_user_attr("key", key)
     return study
+
+
+def _created(url: str, **settings: Any) -> optuna.Study:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return optuna.create_study(storage=url, load_if_exists=True, **settings)
+        except DBAPIError as error:
+            if attempt == TRIES:
+                reason = " ".join(str(error.orig).split())[:160]
+                raise UserError(f"the database {url} cannot be used: {reason}") from error
+            time.sleep(attempt)  # another process may just be making its tables
+        except Exception as error:  # no URL, or the driver is not installed
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"tune.storage {url} cannot be opened: {reason}") from error
+    raise AssertionError
 
 
 def trials_left(study: optuna.Study, config: Config, folder: Path) -> Iterator[Trial]:
@@ -88,11 +98,12 @@ def choose(study: optuna.Study, trial: Trial, space: Space, config: Config) -> d
         )
         if isinstance(distribution, CategoricalDistribution):
             trial.suggest_categorical(setting, distribution.choices)
-        else:
-            whole = isinstance(distribution, IntDistribution)
-            suggest = trial.suggest_int if whole else trial.suggest_float
-            low, high, log = distribution.low, distribution.high, distribution.log
-            suggest(setting, low, high, step=distribution.step, log=log)
+            continue
+        suggest: Any = trial.suggest_float
+        if isinstance(distribution, IntDistribution):
+            suggest = trial.suggest_int
+        low, high = distribution.low, distribution.high
+        suggest(setting, low, high, step=distribution.step, log=distribution.log)
     return {setting: trial.params[setting] for setting in space}
 
 
@@ -147,5 +158,9 @@ def tried(study: optuna.Study, space: Space) -> list[Tried]:
 def best_of(trials: Sequence[Tried], config: Config) -> Tried | None:
     """The best complete trial, the first of equals; None where none is complete."""
     sign = 1 if config.goal == "minimize" else -1
-    complete = [trial for trial in trials if trial.state == "complete"]
-    return min(complete, key=lambda t: (sign * t.value, t.number)) if complete else None
+    complete = [
+        (sign * t.value, t.number, t)
+        for t in trials
+        if t.state == "complete" and t.value is not None
+    ]
+    return min(complete)[2] if complete else None
