@@ -1,8 +1,8 @@
 """Sets of pictures for the studies: drawn in equal batches, kept as one PNG each, measured."""
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm.denoising import Guidance, denoise, x_T_of
+from ddpm.distance import Distance
 from ddpm.pixels import to_pixels, to_tensor
 from ddpm.shares import principal_variances
 from ddpm.stages import Bench
@@ -105,14 +106,11 @@ class Reference:
     """The COARSE first principal components, [k, c * h * w], of length 1."""
     variances: Tensor
     """Along all principal components, the largest first."""
-    distance: Callable[[np.ndarray], float] | None = field(default=None, compare=False)
-    """Of a set of pictures from the data, where an extractor of features is there."""
-    distance_name: str = ""
+    distance: Distance | None = None
+    """Of sets from the test pictures, where that is asked for."""
 
 
-def reference(
-    pixels: np.ndarray, distance: Callable[[np.ndarray], float] | None = None, name: str = ""
-) -> Reference:
+def reference(pixels: np.ndarray) -> Reference:
     """Of the training pictures uint8 [n, h, w, 3]; the components are those of MOST of them."""
     pictures = to_tensor(pixels[:MOST]).double()
     flat = pictures.flatten(1)
@@ -120,7 +118,7 @@ def reference(
     components = torch.linalg.svd(centred, full_matrices=False).Vh[:COARSE]
     return Reference(
         spread(pixels), brightness(pixels), detail(pixels), components,
-        principal_variances(pictures), distance, name,
+        principal_variances(pictures),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ddpm import guiding, looks, samples
+from ddpm import films, guiding, looks, measuring, report, samples, strips, studies
 from ddpm.config import Config
 from ddpm.data import FOLDER, key_of, read_pictures
 from ddpm.learning import LEARNED, MODEL, learn, open_model, read_learned
@@ -15,7 +15,18 @@ from lab.run import Progress, Run
 
 VERSION = 1  # raised when the same configuration would give another result
 Stage = Callable[[Config, Run, Bench], Iterator[Progress]]
-STAGES: list[Stage] = [looks.stage, samples.stage, guiding.stage]
+STAGES: list[Stage] = [
+    looks.stage,
+    samples.stage,
+    strips.schedules,
+    studies.timesteps,
+    studies.randomness,
+    studies.samplers,
+    guiding.stage,
+    films.film,
+    measuring.measure,
+    report.report,
+]
 """What is done with the model, in this order. Each stage looks at its own section and does nothing
 without it, finds what it has done before in the run folder, and names its files with `run.show`.
 Of several processes only the first one runs the stages."""

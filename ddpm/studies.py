@@ -53,10 +53,10 @@ def timesteps(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     if asked is None:
         return
     wanted = variants(config, asked.counts, asked.scaled)
-    known = _reference(config, bench)
+    seeds = _seeds(config, asked.pictures, asked.measured)
+    known = _reference(config, bench, len(seeds))
     cells: list[np.ndarray] = []
     rows: list[tuple[Cell, ...]] = []
-    seeds = _seeds(config, asked.pictures, asked.measured)
     for variant in wanted:
         trained = yield from bench_of(config, run, bench, variant)
         way = Way(f"timesteps-{variant.name}")
@@ -71,7 +71,7 @@ def timesteps(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     )
     run.show(path, "the number of timesteps, with betas as they are and times 1000/T")
     table = Table(
-        "The number of timesteps", _columns_of_timesteps(known), tuple(rows), _about(seeds)
+        "The number of timesteps", _columns_of_timesteps(known), tuple(rows), _about(seeds, known)
     )
     run.show(save_table(table, run.folder / "study", "timesteps"), "the same in figures")
 
@@ -80,7 +80,7 @@ def _columns_of_timesteps(known: Reference | None) -> tuple[str, ...]:
     columns = ["T", "betas", "sqrt(alpha_bar_T)", "spread", "brightness"]
     if known is not None:
         columns += ["coarse variance / data's", "predicted from the schedule", "detail / data's"]
-        columns += [known.distance_name] if known.distance else []
+        columns += [known.distance.name] if known.distance else []
     return tuple(columns)
 
 
@@ -96,7 +96,7 @@ def _row_of_timesteps(
         row.append(coarse_variance(pixels, known.components) / of_data)
         row.append(_kept(alpha_bar, known.variances[: len(known.components)]))
         row.append(detail(pixels) / known.detail)
-        row += [known.distance(pixels)] if known.distance else []
+        row += [known.distance.of(pixels)] if known.distance else []
     return tuple(row)
 
 
@@ -111,8 +111,8 @@ def randomness(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     asked = config.study and config.study.randomness
     if asked is None:
         return
-    known = _reference(config, bench)
     seeds = _seeds(config, asked.pictures, max(2, asked.measured))
+    known = _reference(config, bench, len(seeds))
     rows: list[tuple[Cell, ...]] = []
     for variant in _schedules_asked(config, asked):
         trained = bench
@@ -133,8 +133,8 @@ def randomness(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
         rows += _rows_of_randomness(trained, found, known)
     columns = ["schedule", "drawn with", "spread", "like the same seed's"]
     columns += ["spread, predicted", "likeness, predicted"] if known else []
-    columns += [known.distance_name] if known and known.distance else []
-    table = Table("What x_T and z contribute", tuple(columns), tuple(rows), _about(seeds))
+    columns += [known.distance.name] if known and known.distance else []
+    table = Table("What x_T and z contribute", tuple(columns), tuple(rows), _about(seeds, known))
     run.show(save_table(table, run.folder / "study", "randomness"), "the same in figures")
 
 
@@ -155,7 +155,7 @@ def _rows_of_randomness(
         row.append(alike(pixels, found["as it is"]))
         if known is not None:
             row += list(expected[said])
-            row += [known.distance(pixels)] if known.distance else []
+            row += [known.distance.of(pixels)] if known.distance else []
         rows.append(tuple(row))
     return rows
 
@@ -190,8 +190,8 @@ def samplers(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     asked = config.study and config.study.samplers
     if asked is None:
         return
-    known = _reference(config, bench)
     seeds = _seeds(config, asked.pictures, asked.measured)
+    known = _reference(config, bench, len(seeds))
     most = int(bench.scheduler.config["num_train_timesteps"])
     counts = list(dict.fromkeys(min(steps, most) for steps in asked.steps))
     cells: list[np.ndarray] = []
@@ -212,8 +212,8 @@ def samplers(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     columns = ["sampler", "steps", "spread"]
     if known is not None:
         columns += ["detail / data's"]
-        columns += [known.distance_name] if known.distance else []
-    table = Table("Samplers and their steps", tuple(columns), tuple(rows), _about(seeds))
+        columns += [known.distance.name] if known.distance else []
+    table = Table("Samplers and their steps", tuple(columns), tuple(rows), _about(seeds, known))
     run.show(save_table(table, run.folder / "study", "samplers"), "the same in figures")
 
 
@@ -228,15 +228,15 @@ def _row_of_samplers(
     row: list[Cell] = [sampler, steps, spread(pixels)]
     if known is not None:
         row.append(detail(pixels) / known.detail)
-        row += [known.distance(pixels)] if known.distance else []
+        row += [known.distance.of(pixels)] if known.distance else []
     return tuple(row)
 
 
-def _reference(config: Config, bench: Bench) -> Reference | None:
+def _reference(config: Config, bench: Bench, drawn: int) -> Reference | None:
     if bench.pictures is None:
         return None
-    distance, name = distance_to(config, bench)
-    return reference(bench.pictures.part("train"), distance, name)
+    known = reference(bench.pictures.part("train"))
+    return replace(known, distance=distance_to(config, bench, drawn))
 
 
 def _seeds(config: Config, pictures: int, measured: int) -> list[int]:
@@ -262,11 +262,20 @@ def _name_of_schedule(bench: Bench) -> str:
     return f"{kind}, T = {count}, sqrt(alpha_bar_T) = {left:.3f}"
 
 
-def _about(seeds: Sequence[int]) -> str:
-    return (
+def _about(seeds: Sequence[int], known: Reference | None) -> str:
+    said = (
         f"{len(seeds)} pictures in each row, seeds {seeds[0]} to {seeds[-1]}. Spread: distance from"
         " the mean picture, root mean square over pixels of -1..1."
     )
+    if known is None:
+        return said
+    said += f" The data's spread is {known.spread:.3f}, their brightness {known.brightness:.3f}."
+    if known.distance is not None:
+        said += (
+            f" {known.distance.name}: from as many test pictures; other test pictures are at "
+            f"{known.distance.floor:.3g}."
+        )
+    return said
 
 
 def _save_grid(

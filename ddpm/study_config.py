@@ -112,6 +112,10 @@ class Study(Section):
     """Leave out x_T, the step noise, or both."""
     samplers: Samplers | None = None
     """Draw with several samplers and numbers of steps."""
+    extractor: str = ""
+    """The network by whose features the tables say how far drawn pictures are from test pictures:
+    drawn (knows drawn pictures), inception, clip:FOLDER or clip:HUB-ID, as in `measure`. Empty: the
+    tables have no such distance."""
 
 
 class Film(Section):
