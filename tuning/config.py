@@ -45,7 +45,7 @@ class Config(Section):
 
     objective: str
     """The figure that says how good a trial is, as JOB.NAME: a name in that job's metrics.jsonl,
-    such as ddpm.validation_loss, or in its manifest.json, such as ddpm.measure.frechet. A trial
+    such as ddpm.validation, or in its manifest.json, such as ddpm.measure.frechet. A trial
     runs the sections of the file up to this job."""
     goal: Literal["minimize", "maximize"] = "minimize"
     """Whether small or large figures are good."""
@@ -82,7 +82,7 @@ class Config(Section):
     def _objective_is_of_a_job(cls, objective: str) -> str:
         job, _, name = objective.partition(".")
         if not job or not name:
-            raise ValueError(f"should be JOB.NAME, such as ddpm.validation_loss, not {objective!r}")
+            raise ValueError(f"should be JOB.NAME, such as ddpm.validation, not {objective!r}")
         return objective
 
     @field_validator("ranges")

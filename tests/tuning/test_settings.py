@@ -108,7 +108,7 @@ def test_a_mistake_in_the_ranges_is_said_before_anything_is_written(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["tune.objective=height"], "should be JOB.NAME, such as ddpm.validation_loss"),
+        (["tune.objective=height"], "should be JOB.NAME, such as ddpm.validation"),
         (["tune.objective=hil.height"], "x.yaml has no section `hil:`; it has ground, hill"),
         (["tune.objective=ground.depth"], "tune.ranges.hill.x: hill is not among what leads to"),
         (["tune.goal=minimise"], "did you mean minimize?"),
