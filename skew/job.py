@@ -10,6 +10,7 @@ from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import require_width
 from diffusion.stable_diffusion import StableDiffusion, open_model, what_computes
 from diffusion.words import WordFile, words_in
+from inversion.card import ship
 from lab.device import pick_device
 from lab.errors import UserError
 from lab.processes import Processes
@@ -25,7 +26,8 @@ from skew.plan import Keyed, Wanted, keyed, plan, strengths_of
 
 VERSION = 1  # raised when the same configuration would give other pixels
 FACTS, PICTURES, LIST, PAGE = "skew.json", "pictures", "pictures.json", "report.html"
-MADE = [FACTS, PICTURES, LIST, PAGE, "*.png"]
+SHIPPED = "word"  # the learned word with its card, to give away
+MADE = [FACTS, PICTURES, LIST, PAGE, SHIPPED, "*.png"]
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
@@ -55,7 +57,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     pictures = _keyed(config, run, learned, wanted)
     yield from draw(config, opened.sd, learned, pictures, processes)
     if run.is_main:
-        yield from _measure(config, run, opened, pictures)
+        yield from _measure(config, run, opened, pictures, learned)
     processes.wait()
 
 
@@ -135,9 +137,13 @@ def _keyed(
 
 
 def _measure(
-    config: Config, run: Run, opened: Opened, pictures: Sequence[Keyed]
+    config: Config,
+    run: Run,
+    opened: Opened,
+    pictures: Sequence[Keyed],
+    learned: WordFile | None,
 ) -> Iterator[Progress]:
-    """Judge the pictures, which are all there; write figures, list and page."""
+    """Judge the pictures, which are all there; write figures, list, page, and the word's card."""
     series = link(pictures, run.folder / PICTURES)
     wanted: dict[str, list[Wanted]] = {}
     for picture in pictures:
@@ -158,6 +164,9 @@ def _measure(
     run.show(FACTS, "every figure on the page")
     run.show(PICTURES, "every picture, in folders named by what they are for")
     run.show(LIST, "what each picture was asked for, and what the judge says it shows")
+    if learned is not None:
+        ship(run.folder / SHIPPED, learned, facts, config.model_dump(mode="json"))
+        run.show(SHIPPED, "the word to give away: a file that AUTOMATIC1111 applies, and its card")
     yield Progress("making the page", 1, 1)
 
 

@@ -159,12 +159,11 @@ def test_plans_that_cannot_be_are_refused():
 
 
 def test_values_that_are_learned_together_need_their_places():
-    for changes in (
-        {"train": Train(batch_size=4)},
-        {"train": Train(batch_size=6), "buckets": True},
-    ):
-        with pytest.raises(ValidationError, match=r"batch_size|buckets"):
-            Config(balance=plan(how="together"), **changes)
+    together = plan(how="together")
+    with pytest.raises(ValidationError, match="multiple of the 3 values"):
+        Config(balance=together, train=Train(batch_size=4))
+    with pytest.raises(ValidationError, match="buckets should be off"):
+        Config(balance=together, train=Train(batch_size=6), buckets=True)
 
 
 # --- what it does to the training
