@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DECLARED := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check format schema pictures clean help
+.PHONY: demo test check format schema docs pictures clean help
 .NOTPARALLEL:
 
 demo: .venv/.installed
@@ -19,6 +19,7 @@ check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+	$(BIN)/sphinx-build -qW --keep-going -c docs . build/docs
 
 format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -28,6 +29,11 @@ format: .venv/.installed-dev
 schema: .venv/.installed
 	$(BIN)/python -m studio.schema > experiments/schema.json
 
+# The pages of docs/ as a site; `make check` builds them as well, and refuses links that lead nowhere.
+docs: .venv/.installed-dev
+	$(BIN)/sphinx-build -qW --keep-going -c docs . build/docs
+	@echo build/docs/docs/index.html
+
 # The README's pictures, from what `make demo` left.
 pictures: demo
 	$(BIN)/python docs/pictures.py
@@ -36,7 +42,7 @@ clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 
 help:
-	@echo "make demo | test | check | format | schema | pictures | clean"
+	@echo "make demo | test | check | format | schema | docs | pictures | clean"
 
 # A stamp is newer than what it was made from, so the second call is quick.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
