@@ -14,6 +14,7 @@ import torch
 
 from diffusion.stable_diffusion import StableDiffusion
 from lab.device import noise
+from lab.memory import is_out_of_memory
 from lab.run import write_json
 
 FILE = "batch-size.json"
@@ -84,7 +85,7 @@ def measure(
     The rounds take turns, so that a machine that is slow for a while is slow for every size.
     """
     calls = {size: prediction_call(sd, size) for size in sizes}
-    agreeing = [size for size, call in calls.items() if _rows_agree(call())] or [1]
+    agreeing = [size for size, call in calls.items() if _fits_and_agrees(call)] or [1]
     spent = dict.fromkeys(agreeing, float("inf"))
     for _ in range(ROUNDS):
         for size in agreeing:
@@ -118,6 +119,15 @@ def prediction_call(sd: StableDiffusion, size: int) -> Callable[[], torch.Tensor
         return sd.unet(x, t, encoder_hidden_states=text).sample
 
     return call
+
+
+def _fits_and_agrees(call: Callable[[], torch.Tensor]) -> bool:
+    try:
+        return _rows_agree(call())
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            return False
+        raise
 
 
 def _rows_agree(rows: torch.Tensor) -> bool:

@@ -16,6 +16,7 @@ from diffusion.pseudo_word import add_word, mentions
 from diffusion.stable_diffusion import StableDiffusion, open_model, what_computes
 from diffusion.words import WordFile, require_words, words_in
 from lab.errors import UserError
+from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, write_json
 
@@ -46,7 +47,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     plan = plan_of(config, words, settings, size, run.folder / "frames")
     run.manifest |= _account(config, sd, plan)
     _note_cut_prompts(plan, sd, run)
-    sweep = yield from draw(plan, sd, run, processes)
+    with enough_memory(f"set cfg.batch_size below {size}, or cfg.dtype to fp16"):
+        sweep = yield from draw(plan, sd, run, processes)
     if run.is_main:
         write_json(run.folder / LISTING, listing(sweep, run.folder))
         yield from show(config, run, sweep)

@@ -3,7 +3,8 @@
 import gc
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -46,6 +47,21 @@ def until_it_fits(work: Callable[[int], Result], size: int, remedy: str) -> tupl
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Within it, running out of memory is one sentence that ends with `remedy`.
+
+    Raises:
+        UserError: instead of the error of whoever found no memory.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"the memory of the device is not enough: {remedy}") from error
 
 
 def peak_memory(device: torch.device) -> int:

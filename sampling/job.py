@@ -13,6 +13,7 @@ from diffusion.sources import locate
 from diffusion.stable_diffusion import StableDiffusion, open_model, weights_of, what_computes
 from diffusion.words import require_words, words_in
 from lab.images import save_png
+from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from sampling.config import Config
@@ -67,7 +68,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     yield Progress("loading the model", 1, 1)
     batch_size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
     sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
-    yield from _draw(config, run, sd, all_of(sheets), batch_size, processes)
+    with enough_memory(f"set sample.batch_size below {batch_size}, or sample.dtype to fp16"):
+        yield from _draw(config, run, sd, all_of(sheets), batch_size, processes)
     if run.is_main:
         yield from _show(config, run, sheets)
     processes.wait()

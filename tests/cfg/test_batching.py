@@ -52,6 +52,19 @@ def test_sizes_at_which_a_place_shows_are_not_taken(sd, monkeypatch):
     assert set(batching.measure(sd, [1, 2, 4, 8])) == {1, 2}
 
 
+def test_sizes_for_which_there_is_no_memory_are_not_taken(sd, monkeypatch):
+    def call_for(sd, size):
+        def call():
+            if size > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return torch.zeros(size, 1)
+
+        return call
+
+    monkeypatch.setattr(batching, "prediction_call", call_for)
+    assert set(batching.measure(sd, [1, 2, 4, 8])) == {1, 2}
+
+
 def test_candidates_fit_the_latents(sd):
     assert batching.candidates_for(sd) == [1, 2, 4, 8, 16]
     assert max(batching.CANDIDATES["cpu"]) * 8 * 8 <= batching.CELLS["cpu"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lab.errors import UserError
-from lab.memory import is_out_of_memory, until_it_fits
+from lab.memory import enough_memory, is_out_of_memory, until_it_fits
 
 
 def works_up_to(most: int, error: type[Exception], said: str = "CUDA out of memory"):
@@ -52,3 +52,13 @@ def test_the_sentences_of_the_other_devices_are_known():
         "MPS backend out of memory (MPS allocated: 9 GB)",
     ):
         assert is_out_of_memory(RuntimeError(said))
+
+
+def test_running_out_is_one_sentence_with_the_remedy_and_nothing_else_is():
+    with (
+        pytest.raises(UserError, match=r"not enough: set batch_size below 8$"),
+        enough_memory("set batch_size below 8"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory("set batch_size below 8"):
+        raise RuntimeError("shapes do not match")
