@@ -105,10 +105,10 @@ def schedule_table(schedules: Sequence[Named], variance: float | None) -> Table:
     return Table("Schedules at their end", tuple(columns), tuple(rows), about)
 
 
-def noised(pictures: Tensor, alpha_bar: Tensor, timesteps: Sequence[int]) -> list[Tensor]:
-    """The pictures [n, 3, h, w] at each of the timesteps; a picture has the same noise in all."""
-    eps = torch.stack([noise(picture.shape, 0, k) for k, picture in enumerate(pictures)])
-    return [q_sample(pictures, eps, float(alpha_bar[t])) for t in timesteps]
+def noised(picture: Tensor, alpha_bar: Tensor, timesteps: Sequence[int]) -> Tensor:
+    """A picture [3, h, w] at each of the timesteps, [n, 3, h, w]; always in the same noise."""
+    eps = noise(picture.shape, 0)
+    return torch.stack([q_sample(picture, eps, float(alpha_bar[t])) for t in timesteps])
 
 
 def shown_timesteps(asked: Sequence[int], count: int) -> list[int]:
@@ -122,13 +122,11 @@ def save_strip(
 ) -> None:
     """A sheet with a row for each (name, picture [3, h, w], alpha_bar): x_0, then noised."""
     cells: list[Image.Image] = []
-    for k, (_, picture, alpha_bar) in enumerate(rows):
-        same = [picture] * len(rows)  # the k-th of equal pictures: a row's noise is its own
-        noisy = [moment[k] for moment in noised(torch.stack(same), alpha_bar, timesteps)]
-        pixels = to_pixels(torch.stack([picture, *noisy]))
+    for _, picture, alpha_bar in rows:
+        pixels = to_pixels(torch.stack([picture, *noised(picture, alpha_bar, timesteps)]))
         cells += [enlarge(Image.fromarray(one), CELL) for one in pixels]
     heads = ["the picture", *(f"t = {t}" for t in timesteps)]
-    about = f"t = 0 is the first of {len(rows[0][2])} timesteps; the noise of a row is the same"
+    about = f"t = 0 is the first of {len(rows[0][2])} timesteps; the noise is the same everywhere"
     save_png(draw_sheet(cells, heads, [name for name, _, _ in rows], title, about), path)
 
 
