@@ -21,6 +21,7 @@ from inversion.data import Example
 from inversion.latents import Latents
 from inversion.templates import write_prompt
 from lab.device import noise
+from lab.order import picked
 
 MOST_PROMPTS = 100_000  # whose token ids are kept: 60 MB
 
@@ -96,17 +97,6 @@ class Material:
         return tuple(map(tuple, pools.values()))
 
 
-@lru_cache(maxsize=64)
-def _permutation(seed: int, stream: int, lap: int, count: int) -> np.ndarray:
-    return np.random.default_rng([seed & 0xFFFFFFFF, 1 + stream, lap]).permutation(count)
-
-
-def _picture(seed: int, position: int, count: int, stream: int = 0) -> int:
-    """Which picture comes at a position of an endless stream: each once before any twice."""
-    lap, place = divmod(position, count)
-    return int(_permutation(seed, stream, lap, count)[place])
-
-
 @lru_cache(maxsize=4)
 def _turns(seed: int, lap: int, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which group has its turn at each of sum(counts) steps, and how many turns it had before.
@@ -177,10 +167,10 @@ def _index(material: Material, seed: int, step: int, turn: int, value: int, roun
     """The picture for a place of a step: of the shape, or of the value, whose turn it is."""
     if material.together:
         pool = material.pools[value]
-        return pool[_picture(seed, step * rounds + turn, len(pool), value)]
+        return pool[picked(seed, step * rounds + turn, len(pool), value)]
     group, turns = _turn(seed, step, [len(group) for group in material.groups])
     pictures = material.groups[group]
-    return pictures[_picture(seed, turns * rounds + turn, len(pictures), group)]
+    return pictures[picked(seed, turns * rounds + turn, len(pictures), group)]
 
 
 def assemble(sd: StableDiffusion, material: Material, seed: int, items: Sequence[Item]) -> Batch:

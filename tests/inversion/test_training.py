@@ -5,7 +5,7 @@ import torch
 
 from diffusion.pseudo_word import register, training_rows
 from diffusion.schedule import alpha_bars
-from inversion import batches, training
+from inversion import training
 from inversion.batches import Material, make_batch
 from inversion.config import Train
 from inversion.latents import Latents
@@ -13,6 +13,7 @@ from inversion.loss import loss_of
 from inversion.rates import learning_rate
 from inversion.training import TrainStep
 from lab.errors import UserError
+from lab.order import picked
 from lab.processes import Processes
 
 WORD = "<w>"
@@ -80,9 +81,9 @@ def test_the_shares_of_processes_add_up_to_the_whole_step(sd, material, configur
 
 def test_every_picture_comes_once_before_any_comes_twice():
     for lap in range(3):
-        order = [batches._picture(0, lap * 7 + k, 7) for k in range(7)]
+        order = [picked(0, lap * 7 + k, 7) for k in range(7)]
         assert sorted(order) == list(range(7))
-    assert [batches._picture(0, k, 7) for k in range(7)] != list(range(7))
+    assert [picked(0, k, 7) for k in range(7)] != list(range(7))
 
 
 def test_a_batch_is_the_same_however_it_is_divided(sd, material):
