@@ -15,7 +15,7 @@ from PIL import Image
 from cropping.creases import find_crease
 from cropping.glare import find_glare
 from cropping.shadows import find_gutter, find_shading, light_surface
-from cropping.view import LONG_SIDE, Finding, View
+from cropping.view import LONG_SIDE, Finding, View, view_of
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ FINDERS: dict[str, Callable[[View], Finding]] = {
 }
 
 
-def find_flaws(image: Image.Image, kinds: Sequence[str]) -> tuple[Flaw, ...]:
+def find_flaws(image: Image.Image | View, kinds: Sequence[str]) -> tuple[Flaw, ...]:
     """Damage of these kinds (keys of `FINDERS`) in an RGB picture."""
-    view = View(image)
+    view = view_of(image)
     found = []
     for kind in kinds:
         result = FINDERS[kind](view)
         if result is not None:
             score, weights = result
-            found.append(Flaw(kind, score, weights, _outlines(weights, image.size)))
+            found.append(Flaw(kind, score, weights, _outlines(weights, view.size)))
     return tuple(found)
 
 
@@ -79,11 +79,15 @@ def _outlines(
 
 
 REPAIR_SIDE = 1600  # px that painting over is done at: what is invented needs no more detail
+FOLD = 0.011  # of the long side: a fold is thinner
+WAYS = 8  # directions across a fold that are told apart
+VEIL = 0.03  # of the long side, around a glare: there its light is weak, but would be painted on
 
 
 def repair(image: Image.Image, flaws: Sequence[Flaw]) -> Image.Image:
-    """The picture with creases, gutters and glare painted over from their surroundings (Telea 2004,
-    "An Image Inpainting Technique Based on the Fast Marching Method"), and shading evened out."""
+    """The picture with shading evened out, creases filled from their sides, and gutters and glare
+    painted over from their surroundings (Telea 2004, "An Image Inpainting Technique Based on the
+    Fast Marching Method")."""
     pixels = np.asarray(image.convert("RGB"))
     if any(flaw.kind == "shading" for flaw in flaws):
         light = light_surface(View(image))
@@ -91,15 +95,68 @@ def repair(image: Image.Image, flaws: Sequence[Flaw]) -> Image.Image:
             gain = np.exp(light.max() - light).astype(np.float32)
             gain = cv2.resize(gain, image.size, interpolation=cv2.INTER_CUBIC)[..., None]
             pixels = np.clip(pixels * gain, 0, 255).round().astype(np.uint8)
-    weights = weights_of(flaws, image.size)
-    if weights.min() == 255:
-        return Image.fromarray(pixels)
-    scale = min(1.0, REPAIR_SIDE / max(image.size))
-    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    hole = (cv2.resize(weights, size, interpolation=cv2.INTER_LINEAR) < 255).astype(np.uint8)
-    painted = cv2.inpaint(small, hole, 5, cv2.INPAINT_TELEA)
-    painted = cv2.resize(painted, image.size, interpolation=cv2.INTER_CUBIC)
-    sound = cv2.resize(weights, image.size, interpolation=cv2.INTER_LINEAR)[..., None] / 255.0
-    mixed = pixels * sound + painted * (1 - sound)
-    return Image.fromarray(mixed.round().astype(np.uint8))
+    creases = [flaw for flaw in flaws if flaw.kind == "crease"]
+    if creases:
+        pixels = _mixed(pixels, _unfolded, weights_of(creases, image.size))
+    others = [flaw for flaw in flaws if flaw.kind in ("gutter", "glare")]
+    if others:
+        weights = weights_of(others, image.size)
+        reach = round(VEIL * max(weights.shape)) if any(f.kind == "glare" for f in others) else 0
+        weights = cv2.erode(weights, np.ones((2 * reach + 1,) * 2, np.uint8))
+        pixels = _mixed(pixels, _painted, weights)
+    return Image.fromarray(pixels)
+
+
+def _mixed(
+    pixels: np.ndarray,
+    repaired: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    weights: np.ndarray,
+) -> np.ndarray:
+    """The pixels where the weights are 255, what `repaired` makes of them where they are 0."""
+    size = (pixels.shape[1], pixels.shape[0])
+    scale = min(1.0, REPAIR_SIDE / max(size))
+    small_size = (max(round(size[0] * scale), 1), max(round(size[1] * scale), 1))
+    small = cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA)
+    hole = (cv2.resize(weights, small_size, interpolation=cv2.INTER_LINEAR) < 255).astype(np.uint8)
+    made = cv2.resize(repaired(small, hole), size, interpolation=cv2.INTER_CUBIC)
+    sound = cv2.resize(weights, size, interpolation=cv2.INTER_LINEAR)[..., None] / 255.0
+    return (pixels * sound + made * (1 - sound)).round().astype(np.uint8)
+
+
+def _painted(pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    return cv2.inpaint(pixels, hole, 5, cv2.INPAINT_TELEA)
+
+
+def _unfolded(pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Without the dark lines that, across the hole, are thinner than a fold, or without the light
+    ones, or both, whichever there are more of. Whatever is broader that way stays as it is."""
+    side = 2 * round(FOLD * max(pixels.shape) / 2) + 1
+    way = _way_across(hole, side)
+    first, second = cv2.MORPH_CLOSE, cv2.MORPH_OPEN
+    made = {kind: _across(pixels, kind, way, side) for kind in (first, second)}
+    change = {kind: cv2.absdiff(one, pixels)[hole > 0].mean() for kind, one in made.items()}
+    if change[second] > change[first]:
+        first, second = second, first
+    is_relief = 2 * change[second] > change[first]
+    return _across(made[first], second, way, side) if is_relief else made[first]
+
+
+def _way_across(hole: np.ndarray, side: int) -> np.ndarray:
+    """The direction across a long hole, by the structure tensor around every pixel: int [h, w], in
+    eighths of half a turn from the x axis."""
+    soft = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), side / 4)
+    dx, dy = cv2.Sobel(soft, -1, 1, 0), cv2.Sobel(soft, -1, 0, 1)
+    xx, yy, xy = (cv2.GaussianBlur(one, (0, 0), side) for one in (dx * dx, dy * dy, dx * dy))
+    return np.round(np.arctan2(2 * xy, xx - yy) / 2 * WAYS / np.pi).astype(int) % WAYS
+
+
+def _across(pixels: np.ndarray, kind: int, way: np.ndarray, side: int) -> np.ndarray:
+    """Morphology with a line of `side` px that lies, at every pixel, in its own direction."""
+    made, half = pixels.copy(), side // 2
+    for k in range(WAYS):
+        turn = k * np.pi / WAYS
+        x, y = round(half * np.cos(turn)), round(half * np.sin(turn))
+        line = np.zeros((side, side), np.uint8)
+        cv2.line(line, (half - x, half - y), (half + x, half + y), (1,))
+        np.copyto(made, cv2.morphologyEx(pixels, kind, line), where=(way == k)[..., None])
+    return made

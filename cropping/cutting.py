@@ -25,13 +25,14 @@ from cropping.padding import render
 from cropping.plan import Plan, plan
 from cropping.sources import Source
 from cropping.subject import saliency
+from cropping.view import View
 from cropping.window import Box, Window
 from lab.captions import Caption
 from lab.images import ImageError, read_image, read_with_alpha, save_png
 from lab.masks import MASK_SUFFIXES
 from lab.run import Run, write_atomically, write_json, write_text
 
-VERSION = 2  # part of every key: raise it when the same input gives other crops
+VERSION = 3  # part of every key: raise it when the same input gives other crops
 THUMBNAIL = 320  # px, long side of the source as the report shows it
 RECORDS = "sources"
 
@@ -40,11 +41,13 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """A picture, what is to be done with it, and the run's folder."""
+    """A picture, what is to be done with it, the run's folder, and which detector takes part (its
+    `detectors.identity`)."""
 
     source: Source
     config: Config
     folder: Path
+    detector: str = ""
 
     @property
     def key(self) -> str:
@@ -59,6 +62,7 @@ class Task:
                 "caption": [source.caption.text, source.caption.origin, source.problem],
                 "mask": source.mask[1] if source.mask else None,
                 "correction": source.correction,
+                "detector": self.detector,
             }
         )
 
@@ -95,19 +99,21 @@ def cut_source(task: Task) -> Record:
     except ImageError as error:
         return {"source": source.path.as_posix(), "name": source.name, "problem": str(error)}
     correction = source.correction or Correction()
-    flaws = cleaning.find_flaws(picture, config.scans.find) if config.scans.find else ()
+    view = View(picture)
+    flaws = cleaning.find_flaws(view, config.scans.find)
     if config.scans.repair and flaws and correction.damage:
         picture = cleaning.repair(picture, flaws)
+        view = View(picture)
     elif flaws and correction.damage:
         weights.append(Image.fromarray(cleaning.weights_of(flaws, picture.size)))
     if correction.ignore:
         weights.append(_without(picture.size, correction.ignore))
-    chosen = choose(picture, config, correction, _detector(config))
+    chosen = choose(picture, view, config, correction, _detector(config, task.detector))
     crops = [
         _write_crop(task, picture, weights, chosen, index) for index in range(len(chosen.windows))
     ]
-    record = _describe(task, picture, chosen, flaws) | {"crops": crops}
-    _write_thumbnail(task, picture)
+    record = _describe(task, view, chosen, flaws) | {"crops": crops}
+    _write_thumbnail(task, view)
     write_json(task.record_file, record)
     return record
 
@@ -135,13 +141,17 @@ def files_of(record: Record) -> list[str]:
 
 
 def choose(
-    picture: Image.Image, config: Config, correction: Correction, detector: Detector | None
+    picture: Image.Image,
+    view: View,
+    config: Config,
+    correction: Correction,
+    detector: Detector | None,
 ) -> Plan:
     """The windows, as the correction has them or else as the settings do."""
     if correction.focus or correction.boxes:
         square = (config.size, config.size)
         out = bucket_for(picture.size, config.size) if config.buckets else square
-        by_hand = corrected(correction, saliency(picture), picture.size, out)
+        by_hand = corrected(correction, saliency(view), picture.size, out)
         assert by_hand is not None
         return by_hand
     way = correction.strategy
@@ -154,25 +164,26 @@ def choose(
         buckets=config.buckets,
         detector=detector,
         most_lost=config.most_lost,
+        view=view,
     )
 
 
-def load_settings(config: Config) -> None:
+def load_settings(config: Config, detector: str) -> None:
     """Make sure that the models which the settings name are there, before anything is written.
 
     Raises:
         UserError: the detector cannot be loaded.
     """
-    _detector(config)
+    _detector(config, detector)
 
 
 @cache
-def _load_detector(name: str, labels: tuple[str, ...]) -> Detector:
+def _load_detector(name: str, identity: str, labels: tuple[str, ...]) -> Detector:
     return load_detector(name, labels)
 
 
-def _detector(config: Config) -> Detector | None:
-    return _load_detector(config.detector, config.labels) if config.detector else None
+def _detector(config: Config, identity: str) -> Detector | None:
+    return _load_detector(config.detector, identity, config.labels) if config.detector else None
 
 
 def _write_crop(
@@ -256,7 +267,7 @@ def _without(size: tuple[int, int], boxes: tuple[tuple[int, int, int, int], ...]
     return mask
 
 
-def _describe(task: Task, picture: Image.Image, chosen: Plan, flaws: tuple[Flaw, ...]) -> Record:
+def _describe(task: Task, view: View, chosen: Plan, flaws: tuple[Flaw, ...]) -> Record:
     source = task.source
     return {
         "key": task.key,
@@ -264,8 +275,8 @@ def _describe(task: Task, picture: Image.Image, chosen: Plan, flaws: tuple[Flaw,
         "name": source.name,
         "source": source.path.as_posix(),
         "source_sha256": source.sha256,
-        "source_size": list(picture.size),
-        "hash": duplicates.perceptual_hash(picture),
+        "source_size": list(view.size),
+        "hash": duplicates.perceptual_hash(view.image),
         "kind": chosen.kind,
         "strategy": "by hand" if chosen.reason == "corrected by hand" else task.config.strategy,
         "reason": chosen.reason,
@@ -282,9 +293,9 @@ def _describe(task: Task, picture: Image.Image, chosen: Plan, flaws: tuple[Flaw,
     }
 
 
-def _write_thumbnail(task: Task, picture: Image.Image) -> None:
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _write_thumbnail(task: Task, view: View) -> None:
+    small = view.image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     write_atomically(
         task.record_file.with_suffix(".jpg"),
         lambda path: small.save(path, format="JPEG", quality=82),

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cropping.window import Box
 from lab.errors import UserError
+from lab.run import Run, file_hash
 
 WEIGHT = 0.65  # of what was found, against the saliency's remaining share
 FACE_SCORE = 0.5  # of YuNet: drawn faces seldom score more
@@ -50,6 +51,16 @@ def load_detector(name: str, labels: Sequence[str] = ()) -> Detector:
     if name.lower().endswith(".onnx"):
         return load_yunet(Path(name))
     return load_zero_shot(name, tuple(labels) or LABELS)
+
+
+def identity(name: str) -> str:
+    """A hash of a detector's file, or of its folder's files; "" where it is neither of them here. A
+    detector is what is in its files: others of the same name find other things."""
+    path = Path(name)
+    files = [path] if path.is_file() else []
+    if name and path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    return Run.fingerprint([[file.name, file_hash(file)] for file in files]) if files else ""
 
 
 def with_found(

@@ -1,62 +1,105 @@
 """Glare: the reflection of a lamp."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from cropping.view import Finding, View
+from cropping.view import Finding, View, log_odds
 
 GLARE_SIDE = 160  # px, long side that glare is looked for at
-GLARE_SHARE = 0.575  # least share of the ring around a glare whose light falls outwards, softly
-GLARE_SEEN = 0.3  # least part of that ring that is neither burnt out nor beside an edge
-RADII = (10, 14, 20, 28)  # px, inner, of the rings
-UNEQUAL = 0.25  # most that a glare's rises in the channels differ, of the largest
-GLARE_LIGHT = 0.85  # least whiteness, 0..1, of its middle
+LEVELS = (0.98, 0.94, 0.88)  # of whiteness: the middle of a reflection is burnt out
+SPOTS = 6  # of every level, the largest
 SOFT = (0.003, 0.09)  # whiteness a px, at that scale: less is flat, more is the edge of something
+UNEQUAL = 0.25  # most that a glare's rises in the channels differ, of the largest
+# Of `Spot.measures`, fitted by benchmarks/cropping/scan_fit.py; the last one alone.
+WEIGHTS = (4.738, 4.986, 1.354, -10.04, 2.504, 79.65, -94.51)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A white place, bool [h, w], and what says whether it is glare.
+
+    `measures`: how far the light falls outwards, softly, around it, of what can be seen there (1:
+    everywhere, and straight); the share of these slopes that are alike in all channels; the log of
+    its area in px; the share of the picture's border that it covers, as paper does; the share of
+    its convex hull that it fills; how white it is.
+    """
+
+    core: np.ndarray
+    measures: np.ndarray
 
 
 def find_glare(view: View) -> Finding:
-    """Spots of white from whose middle the light falls smoothly, all around, whatever is drawn.
-
-    Whiteness is the darkest channel, as in the dark channel prior (He, Sun & Tang 2009). Around
-    every place, and for rings of several sizes, the share of soft slopes that point to the place is
-    a sum of convolutions; edges and what is burnt out say nothing.
-    """
-    colours = _without_text(view.coarse)
-    white = colours.min(axis=2)
-    dy, dx = np.gradient(white)
-    steepness = np.sqrt(dx**2 + dy**2)
-    soft = (steepness > SOFT[0]) & (steepness < SOFT[1]) & _adds_white(colours, dx, dy, steepness)
-    hidden = cv2.dilate((steepness > SOFT[1]).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    hidden |= white > 0.985
-    ux, uy = (
-        np.where(soft & ~hidden, d / (steepness + 1e-6), 0).astype(np.float32) for d in (dx, dy)
-    )
-    seen = (~hidden).astype(np.float32)
-    weights = np.full(white.shape, 255, np.uint8)
-    best = 0.0
-    for radius in RADII:
-        inward_x, inward_y, ring = _ring(radius)
-        flow = _sum(ux, inward_x) + _sum(uy, inward_y)
-        there = _sum(seen, ring)
-        plain = there > GLARE_SEEN * ring.sum()
-        share = np.where(plain, flow / np.maximum(there, 1e-6), 0)
-        share[white < GLARE_LIGHT] = 0
-        y, x = np.unravel_index(int(np.argmax(share)), share.shape)
-        if share[y, x] > best:
-            best, weights = float(share[y, x]), _spot(white, int(x), int(y), radius)
-    return (best / GLARE_SHARE, weights) if best >= GLARE_SHARE else None
+    """The white places from which light falls softly, in every colour alike, whatever is drawn."""
+    colours = without_text(view)
+    found = [(log_odds(spot.measures, WEIGHTS), spot) for spot in spots(colours)]
+    found = [(odds, spot) for odds, spot in found if odds > 0]
+    if not found:
+        return None
+    weights = np.full(colours.shape[:2], 255, np.uint8)
+    for _, spot in found:
+        weights[_lit(colours.min(axis=2), spot.core)] = 0
+    return 1 + max(odds for odds, _ in found), weights
 
 
-def _without_text(picture: np.ndarray) -> np.ndarray:
+def without_text(view: View) -> np.ndarray:
     """The picture without what is as thin and dark as text, float32 [h, w, 3] of 160 px."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
-    closed = cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel)
+    closed = cv2.morphologyEx(view.coarse, cv2.MORPH_CLOSE, kernel)
     scale = min(1.0, GLARE_SIDE / max(closed.shape))
     size = (max(round(closed.shape[1] * scale), 8), max(round(closed.shape[0] * scale), 8))
     return cv2.GaussianBlur(cv2.resize(closed, size, interpolation=cv2.INTER_AREA), (0, 0), 0.8)
 
 
-def _adds_white(
+def spots(colours: np.ndarray) -> Iterator[Spot]:
+    """The large white places of a picture, float32 [h, w, 3]. Whiteness is the darkest channel, as
+    in the dark channel prior (He, Sun & Tang 2009)."""
+    white = colours.min(axis=2)
+    dy, dx = np.gradient(white)
+    steepness = np.sqrt(dx**2 + dy**2)
+    is_edge = steepness > SOFT[1]
+    is_soft = (steepness > SOFT[0]) & ~is_edge
+    hidden = cv2.dilate(is_edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    hidden |= white > 0.985
+    x, y = (np.where(is_soft, d / (steepness + 1e-6), 0) for d in (dx, dy))
+    alike = _alike(colours, dx, dy, steepness)
+    for core in _cores(white):
+        radius = np.sqrt(core.sum() / np.pi)
+        away = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+        seen = (away > 0.5) & (away <= 6 + 0.5 * radius) & ~hidden
+        if seen.sum() < 8:
+            continue
+        in_y, in_x = np.gradient(-cv2.GaussianBlur(away, (0, 0), 2))
+        inwards = (x * in_x + y * in_y) / (np.sqrt(in_x**2 + in_y**2) + 1e-6)
+        slopes = seen & is_soft & (inwards > 0.5)
+        shared = float(alike[slopes].mean()) if slopes.sum() > 4 else 0.0
+        border = np.concatenate([core[0], core[-1], core[:, 0], core[:, -1]])
+        outlines, _ = cv2.findContours(core.astype(np.uint8), cv2.RETR_EXTERNAL, 2)
+        hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
+        measures = [
+            inwards[seen].mean(),
+            shared,
+            np.log(core.sum()),
+            border.mean(),
+            core.sum() / max(hull, core.sum()),
+            white[core].mean(),
+        ]
+        yield Spot(core, np.array(measures))
+
+
+def _cores(white: np.ndarray) -> Iterator[np.ndarray]:
+    """The connected places above each level, bool [h, w], that are neither specks nor the page."""
+    for level in LEVELS:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats((white > level).astype(np.uint8))
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        for index in np.argsort(-areas)[:SPOTS]:
+            if 10 <= areas[index] <= 0.4 * white.size:
+                yield labels == index + 1
+
+
+def _alike(
     colours: np.ndarray, dx: np.ndarray, dy: np.ndarray, steepness: np.ndarray
 ) -> np.ndarray:
     """Where the channels that are not burnt out rise alike, bool [h, w]: a reflection adds the same
@@ -69,27 +112,14 @@ def _adds_white(
     return (most - least) < UNEQUAL * np.maximum(most, 0)
 
 
-def _ring(radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kernels of the ring from `radius` to twice that: the way to its middle (x and y), and 1."""
-    reach = int(np.ceil(2 * radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
-    away = np.sqrt(x**2 + y**2) + 1e-6
-    ring = ((away >= radius) & (away <= 2 * radius)).astype(np.float32)
-    return -x / away * ring, -y / away * ring, ring
-
-
-def _sum(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    return cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-
-
-def _spot(white: np.ndarray, x: int, y: int, radius: float) -> np.ndarray:
-    """Weights that leave out what is nearer in whiteness to a place than to its surroundings."""
-    rows, columns = np.mgrid[: white.shape[0], : white.shape[1]]
-    away = np.sqrt((columns - x) ** 2 + (rows - y) ** 2)
-    around = float(np.median(white[np.abs(away - 2 * radius) <= 1.5]))
-    level = around + 0.25 * (float(white[y, x]) - around)
-    bright = ((white > level) & (away < 2 * radius)) | (away < 0.4 * radius)
+def _lit(white: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Around a core, what is nearer in whiteness to it than to its surroundings, bool [h, w]."""
+    reach = 8 + 1.2 * np.sqrt(core.sum() / np.pi)
+    away = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+    around = white[(away > 0.8 * reach) & (away <= 1.2 * reach)]
+    floor = float(np.median(around)) if around.size else float(white.min())
+    level = floor + 0.3 * (float(white[core].mean()) - floor)
+    bright = ((white > level) & (away < reach)) | core
     _, labels = cv2.connectedComponents(bright.astype(np.uint8))
-    spot = (labels == labels[y, x]).astype(np.uint8)
-    spot = cv2.morphologyEx(spot, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return np.where(spot > 0, 0, 255).astype(np.uint8)
+    spot = np.isin(labels, np.unique(labels[core])).astype(np.uint8)
+    return cv2.morphologyEx(spot, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0

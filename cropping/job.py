@@ -12,6 +12,7 @@ from cropping import records
 from cropping.captions import Captioner, caption_crops, load_captioner
 from cropping.config import Config
 from cropping.cutting import RECORDS, VERSION, Record, Task, cut_source, load_settings
+from cropping.detectors import identity
 from cropping.report import write_report
 from cropping.sources import Source, find_sources
 from lab.errors import UserError
@@ -36,13 +37,14 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
             models are not in order, and, with `config.strict`, when any picture cannot be read.
     """
     sources = yield from find_sources(config, run)
-    tasks = [Task(source, config, run.folder) for source in sources]
+    detector = identity(config.detector)
+    tasks = [Task(source, config, run.folder, detector) for source in sources]
     dropping = [config.drop_duplicates, config.drop_blank]
     key = run.fingerprint({"version": VERSION, "tasks": [t.key for t in tasks], "drop": dropping})
     captioner = None
     if run.read_manifest().get("key") != key:  # else these very files have been read before
         yield from _check_readable(sources, config)
-        load_settings(config)
+        load_settings(config, detector)
         captioner = load_captioner(config.captions.automatic)
     _wait()
     if run.is_main:

@@ -11,6 +11,7 @@ from cropping.buckets import bucket_for
 from cropping.detectors import Detector, with_found
 from cropping.subject import saliency
 from cropping.tiles import tiles_of
+from cropping.view import View
 from cropping.window import Box, Window, fit, highlights
 
 Kind = Literal["crop", "pad", "tiles"]
@@ -42,6 +43,7 @@ def plan(
     buckets: bool = False,
     detector: Detector | None = None,
     most_lost: float = MOST_LOST,
+    view: View | None = None,
 ) -> Plan:
     """Choose the windows of an RGB picture.
 
@@ -54,11 +56,12 @@ def plan(
         buckets: the bucket nearest the picture's shape instead of a square.
         detector: finds heads and figures, which then count beside the saliency.
         most_lost: share of what matters, 0..1.
+        view: of the picture, where there is one already.
     """
     out = bucket_for(image.size, size) if buckets else (size, size)
     aspect = out[0] / out[1]
     found = detector(image) if detector else ()
-    importance = with_found(saliency(image), image.size, found)
+    importance = with_found(saliency(view or image), image.size, found)
     window = fit(importance, image.size, aspect, strategy)
     if tiles:
         several = tiles_of(importance, image.size, max(out), aspect)

@@ -8,59 +8,52 @@ import numpy as np
 from cropping.view import Finding, View
 
 
-def light_profile(view: View, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """How the light changes along the columns (axis 1) or rows (axis 0), whatever is drawn.
-
-    The median, across the picture, of the derivative of log brightness, summed up again: edges of
-    what is drawn are elsewhere in every row and drop out, a shadow that runs through all of them
-    stays (Weiss 2001, "Deriving intrinsic images from image sequences", with rows for frames).
-
-    Returns:
-        [n, 3], log light of each channel, and [n], the share of lines that fall, less that of those
-        that rise, from each place to the next.
-    """
-    logs = np.log(np.maximum(view.coarse, 0.02))
-    if axis == 0:
-        logs = logs.transpose(1, 0, 2)
-    steps = np.diff(logs, axis=1)
-    profile = np.concatenate([np.zeros((1, 3)), np.cumsum(np.median(steps, axis=0), axis=0)])
-    grey = steps.mean(axis=2)
-    agreement = (grey < -0.004).mean(axis=0) - (grey > 0.004).mean(axis=0)
-    return profile, agreement
-
-
 def find_gutter(view: View) -> Finding:
     """A soft dark valley of light from edge to edge of the picture, at a side or within it."""
+    logs = np.log(np.maximum(view.coarse, 0.02))
     best: tuple[float, np.ndarray] | None = None
-    for axis in (1, 0):
-        profile, agreement = light_profile(view, axis)
-        valley = _valley(profile, agreement)
-        if valley is None:
-            continue
-        depth, dark = valley
-        score = depth / GUTTER_DEPTH
-        if best is None or score > best[0]:
-            line = np.where(dark, 0, 255).astype(np.uint8)
-            height, width = view.coarse.shape[:2]
-            weights = (
-                np.tile(line, (height, 1)) if axis == 1 else np.tile(line[:, None], (1, width))
-            )
-            best = score, weights
-    return best
+    for across in (logs, logs.transpose(1, 0, 2)):
+        valley = _valley(light_steps(across))
+        if valley and (best is None or valley[0] > best[0]):
+            weights = np.where(valley[1], 0, 255).astype(np.uint8)
+            weights = np.tile(weights, (across.shape[0], 1))
+            best = valley[0], weights if across is logs else weights.T.copy()
+    return best and (best[0] / GUTTER_DEPTH, best[1])
+
+
+def light_steps(logs: np.ndarray) -> np.ndarray:
+    """How the log of the brightness, float32 [m, n, 3], changes along the second axis, in m lines,
+    float32 [m, n - 1, 3]. What is drawn or woven differs from line to line: some are averaged."""
+    return np.diff(cv2.blur(logs, (1, ALONG)), axis=1)
+
+
+def light_profile(steps: np.ndarray) -> np.ndarray:
+    """The light [n] along lines, float32 [m, n - 1] of changes, whatever is drawn.
+
+    The medians of the changes, summed up: edges of what is drawn are elsewhere in every line and
+    drop out, a shadow that runs through all of them stays (Weiss 2001, "Deriving intrinsic images
+    from image sequences", with lines for frames).
+    """
+    return np.concatenate([[0.0], np.cumsum(np.median(steps, axis=0))])
 
 
 GUTTER_DEPTH = 0.2  # least log light lost at the bottom
 GUTTER_WIDTH = 0.22  # most of the picture's width that lies in the shadow
 GUTTER_AGREEMENT = 0.62  # least share of lines that darken downwards, or brighten upwards
-CRISP = 0.75  # a rise of which two pixels make so much is an edge, and not a shadow
+CRISP = 0.75  # a rise of which so many places make so much is edges, and no shadow
+EDGE = 4
+MOST_VALLEYS = 2  # in a picture: more are a pattern
+ALONG = 9  # px along a gutter that are taken together
 
 
-def _valley(profile: np.ndarray, agreement: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """Depth and place (bool [n]) of a gutter in a profile of light."""
-    light = profile.mean(axis=1)
+def _valley(steps: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Depth and place (bool [n]) of a gutter, from `light_steps`."""
+    grey = cv2.transform(np.ascontiguousarray(steps), np.full((1, 3), 1 / 3, np.float32))
+    light = light_profile(grey)
+    agreement = (grey < -0.004).mean(axis=0) - (grey > 0.004).mean(axis=0)
     count = len(light)
     reach = max(round(0.12 * count), 4)
-    best: tuple[float, np.ndarray] | None = None
+    found: list[tuple[float, np.ndarray]] = []
     for bottom in _bottoms(light, reach):
         low, high = max(bottom - reach, 0), min(bottom + reach, count - 1)
         sides = []
@@ -73,15 +66,16 @@ def _valley(profile: np.ndarray, agreement: np.ndarray) -> tuple[float, np.ndarr
         at_edge = min(bottom, count - 1 - bottom) < 0.06 * count
         if len(inner) < (1 if at_edge else 2):
             continue
-        depth = max(one[0] for one in inner) if at_edge else min(one[0] for one in inner)
-        per_channel = [_depth_of(profile[:, c], bottom, reach, at_edge) for c in range(3)]
-        if min(per_channel) < 0.45 * max(per_channel):  # paint darkens colours unequally
-            continue
+        depth = max(inner) if at_edge else min(inner)
         dark = np.zeros(count, bool)
         dark[low : high + 1] = light[low : high + 1] < light[bottom] + depth - 0.1
-        if depth >= GUTTER_DEPTH and dark.mean() <= GUTTER_WIDTH and (not best or depth > best[0]):
-            best = depth, dark
-    return best
+        if depth < GUTTER_DEPTH or dark.mean() > GUTTER_WIDTH:
+            continue
+        channels = [light_profile(steps[:, low:high, c]) for c in range(3)]
+        depths = [_depth_of(channel, bottom - low, at_edge) for channel in channels]
+        if min(depths) >= 0.45 * max(depths):  # paint darkens colours unequally
+            found.append((depth, dark))
+    return max(found, key=lambda one: one[0]) if 0 < len(found) <= MOST_VALLEYS else None
 
 
 def _bottoms(light: np.ndarray, reach: int) -> Iterator[int]:
@@ -92,26 +86,27 @@ def _bottoms(light: np.ndarray, reach: int) -> Iterator[int]:
             yield index
 
 
-def _slope(light: np.ndarray, agreement: np.ndarray) -> tuple[float] | None:
+def _slope(light: np.ndarray, agreement: np.ndarray) -> float | None:
     """The rise of the light from the bottom outwards: soft, and shared by the lines; else None."""
     top = int(np.argmax(light))
     rise = float(light[top] - light[0])
     if top < 2 or rise < GUTTER_DEPTH / 2:
         return None
     steps = np.diff(light[: top + 1])
-    if len(steps) < 3 or float((steps[1:] + steps[:-1]).max()) > CRISP * rise:
+    if len(steps) < 3 or float(np.sort(steps)[-EDGE:].sum()) > CRISP * rise:
         return None
     strong = steps > 0.15 * steps.max()
     shared = float(-(agreement[:top][strong]).mean()) if strong.any() else 0.0
-    return (rise,) if shared >= GUTTER_AGREEMENT else None
+    return rise if shared >= GUTTER_AGREEMENT else None
 
 
-def _depth_of(channel: np.ndarray, bottom: int, reach: int, at_edge: bool) -> float:
-    left = channel[max(bottom - reach, 0) : bottom + 1].max() - channel[bottom]
-    right = channel[bottom : bottom + reach + 1].max() - channel[bottom]
+def _depth_of(channel: np.ndarray, bottom: int, at_edge: bool) -> float:
+    left = channel[: bottom + 1].max() - channel[bottom]
+    right = channel[bottom:].max() - channel[bottom]
     return float(max(left, right) if at_edge else min(left, right))
 
 
+SHADING_SIDE = 160  # px: what falls off across the page needs no more
 SHADING_DEPTH = 0.22  # least log light lost across the picture
 SHADING_AGREEMENT = 0.6  # least share of the places that darken the same way
 
@@ -127,11 +122,12 @@ def find_shading(view: View) -> Finding:
 
 def light_surface(view: View) -> np.ndarray | None:
     """The log of the light on a shaded page, float32 [h, w]; None where it is not shaded."""
-    logs = np.log(np.maximum(view.coarse, 0.03))
-    dy, dx = np.gradient(cv2.GaussianBlur(logs, (0, 0), 2), axis=(0, 1))
+    colours = view.at(SHADING_SIDE, 8).astype(np.float32) / 255
+    logs = np.log(np.maximum(colours, 0.03))
+    dy, dx = np.gradient(cv2.GaussianBlur(logs, (0, 0), 1), axis=(0, 1))
     gx, gy = dx.mean(axis=2), dy.mean(axis=2)
     strength = np.sqrt((dx**2 + dy**2).max(axis=2))
-    flat = (strength < 0.025) & (view.coarse.max(axis=2) > 0.08)
+    flat = (strength < 0.05) & (colours.max(axis=2) > 0.08)
     if flat.mean() < 0.25:
         return None
     mean = np.array([np.median(gx[flat]), np.median(gy[flat])])

@@ -4,6 +4,8 @@ painting from letters."""
 import cv2
 import numpy as np
 
+from cropping.view import View, view_of
+
 SIDE = 560  # px, the long side at which letters are looked for
 FAINTEST = 14  # grey levels by which ink differs from the paper around it
 TALLEST = 0.05  # height of a letter, in long sides
@@ -12,16 +14,16 @@ EVEN = 9.0  # Lab units: largest standard deviation of the paper between the let
 WEIGHT = 0.1  # of what lies in a block
 
 
-def text_weight(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def text_weight(image: np.ndarray | View, shape: tuple[int, int]) -> np.ndarray:
     """1 everywhere, but `WEIGHT` in blocks of text; float32 of `shape` (h, w).
 
     Letters are small dark marks in rows; a block is rows above each other, on even paper.
 
     Args:
-        rgb: uint8 [H, W, 3].
+        image: uint8 RGB [H, W, 3], or the view of a picture.
         shape: height and width of the answer.
     """
-    small = _reduced(rgb)
+    small = view_of(image).at(SIDE)
     letters = _letters(small)
     weight = np.ones(small.shape[:2], np.float32)
     for x, y, width, height in _blocks(letters):
@@ -29,13 +31,6 @@ def text_weight(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         if _is_paper(small[part], letters[part]):
             weight[part] = WEIGHT
     return cv2.resize(weight, shape[::-1], interpolation=cv2.INTER_AREA)
-
-
-def _reduced(rgb: np.ndarray) -> np.ndarray:
-    height, width = rgb.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
 
 
 def _letters(rgb: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A picture as the finders of damage see it."""
+"""A picture reduced once, for all who look at it: what matters in it, letters, damage."""
 
 from functools import cached_property
 from typing import TypeAlias
@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-LONG_SIDE = 800  # px that creases are looked for at: a fold of half a millimetre is two of them
+LONG_SIDE = 640  # px that folds are looked for at: one of half a millimetre is nearly two of them
 COARSE_SIDE = 320  # px for light that changes slowly
-
 
 Finding: TypeAlias = tuple[float, np.ndarray] | None
 """How plain damage is (1 at the threshold), and uint8 [h, w] at any scale, 0 where it is and 255
@@ -17,18 +16,45 @@ elsewhere; None where there is none."""
 
 
 class View:
-    """A picture as the finders see it: float32 [h, w, 3], 0..1, at two scales."""
+    """An RGB picture at the scales that it is looked at; each is made when it is first wanted.
 
-    def __init__(self, image: Image.Image):
-        self.size = image.size
-        scale = min(1.0, LONG_SIDE / max(image.size))
-        size = (max(round(image.width * scale), 16), max(round(image.height * scale), 16))
-        reduced = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-        self.fine = np.asarray(reduced.convert("RGB"), np.float32) / 255
+    Attributes:
+        size: width and height of the picture in px.
+        image: the picture, if its long side is below twice `LONG_SIDE`, or else reduced by the
+            largest whole number that leaves it `LONG_SIDE`.
+        pixels: the same, uint8 [H, W, 3].
+    """
+
+    def __init__(self, image: Image.Image | np.ndarray):
+        whole = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+        self.size = whole.size
+        factor = max(whole.size) // LONG_SIDE
+        self.image = whole.reduce(factor) if factor > 1 else whole
+        self.pixels = np.asarray(self.image)
+
+    def at(self, long_side: int, least: int = 1) -> np.ndarray:
+        """uint8 [h, w, 3]: at most this many px long, and at least so many on each side."""
+        height, width = self.pixels.shape[:2]
+        scale = min(1.0, long_side / max(height, width))
+        size = (max(round(width * scale), least), max(round(height * scale), least))
+        return cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
+
+    @cached_property
+    def fine(self) -> np.ndarray:
+        """uint8 [h, w, 3] at `LONG_SIDE`."""
+        return self.at(LONG_SIDE, 16)
 
     @cached_property
     def coarse(self) -> np.ndarray:
-        height, width = self.fine.shape[:2]
-        scale = min(1.0, COARSE_SIDE / max(height, width))
-        size = (max(round(width * scale), 16), max(round(height * scale), 16))
-        return cv2.resize(self.fine, size, interpolation=cv2.INTER_AREA)
+        """float32 [h, w, 3], 0..1, at `COARSE_SIDE`."""
+        return self.at(COARSE_SIDE, 16).astype(np.float32) / 255
+
+
+def view_of(image: "Image.Image | np.ndarray | View") -> View:
+    """The view of a picture, which may be one already."""
+    return image if isinstance(image, View) else View(image)
+
+
+def log_odds(measures: np.ndarray, weights: tuple[float, ...]) -> float:
+    """Evidence by logistic regression: a sum of weighted measures, and a last weight alone."""
+    return float(np.dot(measures, weights[:-1]) + weights[-1])

@@ -32,6 +32,8 @@ def page(seed: int, index: int, rng: Rng) -> Light:
         else (round(long_side * aspect), long_side)
     )
     style = STYLES[int(rng.choice(len(STYLES), p=SHARES))]
+    if index % 6 == 5:
+        style = watercolour
     light = style(width, height, seed, index, rng)
     for decoy in DECOYS:
         if rng.random() < 0.15:
@@ -142,6 +144,38 @@ def busy(width: int, height: int, seed: int, index: int, rng: Rng) -> Light:
     at = rng.uniform(0, 1, 2) * (np.array(size) - side)
     moved = [type(part)(part.points * side + at, part.colour, part.is_head) for part in figure]
     return _fitted(paint(ground, moved, rng), width, height)
+
+
+def watercolour(width: int, height: int, seed: int, index: int, rng: Rng) -> Light:
+    """Thin washes on white paper, which is left bare in places and where they end; a few lines."""
+    bare = np.array([1, rng.uniform(0.97, 1), rng.uniform(0.92, 1)]) * rng.uniform(0.95, 1.0)
+    light = np.broadcast_to(bare.astype(np.float32), (height, width, 3)).copy()
+    side, short = max(width, height), min(width, height)
+    outlines = _figures(width, height, rng)
+    for k in range(int(rng.integers(3, 9)) + len(outlines)):
+        wash = np.zeros((height, width), np.float32)
+        if k < len(outlines):
+            cv2.fillPoly(wash, [outlines[k].round().astype(np.int32)], (1,))
+            soft = rng.uniform(0.001, 0.012) * side
+        else:  # ground, sky, foliage
+            cells = rng.normal(0, 1, tuple(rng.integers(3, 9, 2))).astype(np.float32)
+            wash = (cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC) > 0.3) * 1.0
+            soft = rng.uniform(0.004, 0.05) * side
+        flow = rng.uniform(0.2, 1, (5, 5)).astype(np.float32)
+        wash = cv2.GaussianBlur(wash.astype(np.float32), (0, 0), soft)
+        wash *= cv2.resize(flow, (width, height), interpolation=cv2.INTER_CUBIC)
+        pigment = rng.uniform(0.2, 0.75) + rng.uniform(-0.2, 0.2, 3) * rng.choice([0.3, 1.0])
+        light *= 1 - np.clip(wash, 0, 1)[..., None] * (1 - pigment.astype(np.float32))
+    pen = max(1, round(0.001 * short))
+    for outline in outlines:
+        corners = [outline.round().astype(np.int32)]
+        cv2.polylines(light, corners, True, (0.4, 0.3, 0.25), pen, cv2.LINE_AA)
+    fade = rng.uniform(0.02, 0.12) * short  # the picture ends before the paper does
+    inside = np.zeros((height, width), np.float32)
+    edge = int(rng.uniform(0, 0.12) * short) + 1
+    inside[edge:-edge, edge:-edge] = 1
+    inside = cv2.GaussianBlur(inside, (0, 0), fade)[..., None]
+    return light * inside + bare.astype(np.float32) * (1 - inside)
 
 
 STYLES: Sequence[Callable[[int, int, int, int, Rng], Light]] = (

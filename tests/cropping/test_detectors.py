@@ -79,15 +79,16 @@ def node(kind: str, inputs: list[str], output: str, **ints: list[int]) -> bytes:
     return names
 
 
-def blue_finder() -> bytes:
-    """YuNet's interface on a network that takes blue squares of 32 px for faces. It sees BGR."""
+def finder(seen: int = 0) -> bytes:
+    """YuNet's interface on a network that takes blue squares of 32 px for faces; with `seen` 2, red
+    ones. It sees BGR."""
     nodes, tensors, outputs = [], [], []
     for name, channels in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
         for stride in (8, 16, 32):
             weight = np.zeros((channels, 3, stride, stride), np.float32)
             bias = np.zeros(channels, np.float32)
             if name == "cls":
-                weight[0, 0], weight[0, 2] = 0.1 / stride**2, -0.1 / stride**2
+                weight[0, seen], weight[0, 2 - seen] = 0.1 / stride**2, -0.1 / stride**2
                 bias[0] = -10 if stride == 32 else -60
             elif name == "obj":
                 bias[0] = 20
@@ -115,7 +116,7 @@ def blue_finder() -> bytes:
 @pytest.fixture(scope="module")
 def yunet(tmp_path_factory):
     path = tmp_path_factory.mktemp("yunet") / "yunet.onnx"
-    path.write_bytes(blue_finder())
+    path.write_bytes(finder())
     return path
 
 
@@ -132,6 +133,26 @@ def test_yunet_sees_the_picture_in_its_own_order_of_colours_and_place(yunet, siz
     assert 0.9 < found.score <= 1
     expected = (4 * unit, unit, 5 * unit, 2 * unit)
     assert found.box.corners == pytest.approx(expected, abs=2)
+
+
+def test_another_detector_of_the_same_name_makes_the_job_run_again(
+    tmp_path, pictures, crop, lines, yunet
+):
+    """The same number of bytes at the same path, of a finder of red in place of blue."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    image = Image.new("RGB", (640, 128), "black")
+    ImageDraw.Draw(image).rectangle((96, 32, 127, 63), (0, 0, 255))
+    ImageDraw.Draw(image).rectangle((544, 32, 575, 63), (255, 0, 0))
+    image.save(folder / "two.png")
+    file = tmp_path / "finder.onnx"
+    boxes = []
+    for model in (finder(), finder(), finder(seen=2)):
+        file.write_bytes(model)
+        boxes.append(lines(crop(folder, detector=str(file)))[0]["box"])
+    assert boxes[0] == boxes[1]
+    assert boxes[0][0] <= 96 and boxes[0][2] <= 320
+    assert boxes[2][0] >= 320 and boxes[2][2] >= 576
 
 
 def test_a_yunet_that_is_absent_or_something_else_is_said(tmp_path):
