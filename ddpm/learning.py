@@ -1,7 +1,6 @@
 """A model is trained: from the last checkpoint on, to a DDPMPipeline's folder with a card."""
 
 import json
-import secrets
 import shutil
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
@@ -186,7 +185,8 @@ def _finish(
         batch_size=state.batch_size,
         parameters=sum(parameter.numel() for parameter in trainer.unet.parameters()),
     )
-    making = folder / f".tmp-{secrets.token_hex(6)}"
+    making = folder / f"{MODEL}.part"
+    shutil.rmtree(making, ignore_errors=True)
     DDPMPipeline(trainer.unet, scheduler).save_pretrained(making)
     write_card(making / "README.md", config, trainer.pictures, learned)
     (folder / LEARNED).unlink(missing_ok=True)

@@ -95,7 +95,10 @@ def test_a_model_that_was_not_declared_finished_is_made_again(finished, tmp_path
     run = do(config_of(), tmp_path)
     (run.folder / "learned.json").unlink()  # killed just before it was written
     (run.folder / "manifest.json").unlink()
+    (run.folder / "model.part").mkdir()
+    (run.folder / "model.part/torn").write_text("half a file")
     assert bytes_of(do(config_of(), tmp_path)) == bytes_of(finished)
+    assert not (run.folder / "model.part").exists() and not (run.folder / "model/torn").exists()
 
 
 def test_done_is_done_and_another_way_to_draw_does_not_train_anew(tmp_path, monkeypatch):

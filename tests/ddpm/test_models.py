@@ -110,3 +110,16 @@ def test_a_folder_that_is_no_model(tmp_path):
     (tmp_path / "model_index.json").write_text("{}")
     with pytest.raises(UserError, match="complete DDPMPipeline"):
         load_unconditional(tmp_path)
+
+
+def test_old_repositories_with_everything_in_one_folder_are_opened(tmp_path):
+    """google/ddpm-cifar10-32 and its like have the files of unet/ and scheduler/ at the top."""
+    unet = new_unet(Model(channels=(8, 16)), 16, 0)
+    DDPMPipeline(unet, new_scheduler(Schedule(timesteps=50))).save_pretrained(tmp_path)
+    for path in [*(tmp_path / "unet").iterdir(), *(tmp_path / "scheduler").iterdir()]:
+        path.rename(tmp_path / path.name)
+    (tmp_path / "unet").rmdir()
+    (tmp_path / "scheduler").rmdir()
+    loaded, scheduler = load_unconditional(tmp_path)
+    assert parameters(loaded) == parameters(unet)
+    assert scheduler.config["num_train_timesteps"] == 50
