@@ -22,6 +22,9 @@ class Loss(Section):
     clip: str = "drawn"
     """The CLIP that judges a text: drawn, the small one that comes with this program and knows the
     words of the drawn pictures; a folder; or a hub id such as openai/clip-vit-base-patch32."""
+    views: Annotated[int, Field(ge=1, le=8)] = 4
+    """How often the CLIP looks at each picture, each time a little shifted. One look costs least,
+    and is easily pleased by a pattern in the pixels."""
     family: str = ""
     """The drawn family that the text asks for, such as trees. The table then has the share of
     pictures that DrawnNet, which takes no part in the guidance, takes for it."""

@@ -12,6 +12,7 @@ from PIL import ImageColor
 from torch import Tensor
 from torch.nn import functional as F
 
+from ddpm.guide_config import Loss
 from lab.errors import UserError
 from metrics.features import Encoder, load_encoder, pooled, read
 from storybook import drawn
@@ -19,6 +20,8 @@ from storybook import drawn
 Guide = Callable[[Tensor], Tensor]
 """Pictures [n, 3, h, w] in -1..1 -> losses [n], differentiable; loss k depends on picture k."""
 BUNDLED = "drawn"
+SHIFTS = ((0, 0), (1, 2), (-2, 1), (-1, -2), (2, -1), (3, 1), (-1, 3), (-3, -1))
+"""Of the views of a picture: none fits the patches of another."""
 
 
 def colour(target: str) -> Guide:
@@ -32,18 +35,36 @@ def colour(target: str) -> Guide:
     return loss
 
 
-def text(target: str, encoder: Encoder) -> Guide:
+def text(target: str, encoder: Encoder, views: int = 1) -> Guide:
     """How far a picture is from a text in the space of a CLIP: half the squared angle, as in
-    Crowson's CLIP-guided diffusion (2021); 0 to pi^2 / 2."""
+    Crowson's CLIP-guided diffusion (2021); 0 to pi^2 / 2.
+
+    With several views it is the mean over the picture and slightly shifted ones. What a CLIP likes
+    in one of them only, a pattern that fits its grid of patches, then counts for little.
+    """
     encoder.model.requires_grad_(False)
     device = next(encoder.model.parameters()).device
     said = torch.from_numpy(read(encoder, [target])).to(device)
 
     def loss(pictures: Tensor) -> Tensor:
-        seen = pooled(encoder, for_encoder(pictures, encoder).to(device))
-        return 2 * ((seen - said).norm(dim=-1) / 2).arcsin().square()
+        angles = []
+        for across, down in SHIFTS[:views]:
+            seen = pooled(encoder, for_encoder(shifted(pictures, across, down), encoder).to(device))
+            angles.append(2 * ((seen - said).norm(dim=-1) / 2).arcsin())
+        return torch.stack(angles).square().mean(0) / 2
 
     return loss
+
+
+def shifted(pictures: Tensor, across: int, down: int) -> Tensor:
+    """Pictures moved by so many 32nds of their width and height; their border is continued."""
+    height, width = pictures.shape[-2:]
+    x, y = round(across * width / 32), round(down * height / 32)
+    if not (x or y):
+        return pictures
+    most = max(abs(x), abs(y))
+    wide = F.pad(pictures, (most,) * 4, mode="replicate")
+    return wide[..., most - y : most - y + height, most - x : most - x + width]
 
 
 def for_encoder(pictures: Tensor, encoder: Encoder) -> Tensor:
@@ -71,14 +92,14 @@ def open_clip(source: str, device: str | torch.device = "cpu") -> Encoder:
     return encoder
 
 
-def _colour(target: str, clip: str, device: Any) -> Guide:
-    return colour(target)
+def _colour(loss: Loss, device: Any) -> Guide:
+    return colour(loss.target)
 
 
-def _text(target: str, clip: str, device: Any) -> Guide:
-    return text(target, open_clip(clip, device))
+def _text(loss: Loss, device: Any) -> Guide:
+    return text(loss.target, open_clip(loss.clip, device), loss.views)
 
 
-LOSSES: dict[str, Callable[[str, str, Any], Guide]] = {"colour": _colour, "text": _text}
-"""Name -> (target, name of a CLIP, device) -> Guide. A further loss is a function, a line here and
-its name in guide_config.py."""
+LOSSES: dict[str, Callable[[Loss, Any], Guide]] = {"colour": _colour, "text": _text}
+"""Name -> (settings, device) -> Guide. A further loss is a function, a line here and its name in
+guide_config.py."""

@@ -112,7 +112,7 @@ def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     asked = config.guide
     if asked is None:
         return
-    guides = [LOSSES[one.loss](one.target, one.clip, bench.device) for one in asked.losses]
+    guides = [LOSSES[one.loss](one, bench.device) for one in asked.losses]
     judges, sample = Judges(asked.losses, guides), config.sample
     seeds = list(range(sample.seed, sample.seed + max(asked.pictures, asked.measured)))
     rows = rows_of(asked.losses, asked.strengths)

@@ -12,7 +12,7 @@ from transformers import CLIPConfig, CLIPModel
 from ddpm.denoising import Step, sample
 from ddpm.guidance import FORMS, WEIGHTS, guided_by, unit_gradient
 from ddpm.guide_config import Loss
-from ddpm.guides import LOSSES, colour, for_encoder, open_clip, text
+from ddpm.guides import LOSSES, SHIFTS, colour, for_encoder, open_clip, shifted, text
 from ddpm.guiding import rows_of
 from ddpm.pixels import to_tensor
 from diffusion.process import eps_from_x_0
@@ -97,9 +97,19 @@ def test_pictures_of_another_size_are_brought_to_the_encoder_s(encoder):
     torch.testing.assert_close(ready[0, :, 7, 9], torch.tensor(expected))
 
 
+def test_several_views_are_the_mean_over_shifted_pictures(encoder):
+    some, one = pictures(3), text("a tree", encoder)
+    moved = [shifted(some, *shift) for shift in SHIFTS[:3]]
+    expected = torch.stack([one(view) for view in moved]).mean(0)
+    torch.testing.assert_close(text("a tree", encoder, views=3)(some), expected)
+    row = torch.arange(32.0).expand(1, 3, 32, 32)
+    torch.testing.assert_close(shifted(row, 2, 0)[..., 2:], row[..., :-2])
+    torch.testing.assert_close(shifted(row.mT, 0, -1)[..., :-1, :], row.mT[..., 1:, :])
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_agree_with_finite_differences(name, encoder):
-    guide = colour("teal") if name == "colour" else text("a tree", encoder)
+    guide = colour("teal") if name == "colour" else text("a tree", encoder, views=3)
     here = pictures(2)
     inputs = here.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(guide(inputs).sum(), inputs)
