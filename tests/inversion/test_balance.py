@@ -9,13 +9,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from inversion import job
 from inversion.balance import balanced, sentence, without
 from inversion.batches import assemble, draw_items
-from inversion.config import Balance, Config, Train
+from inversion.config import Balance, Config, Objective, Previews, Stop, Train
 from inversion.data import Example, find_examples, fingerprint
 from inversion.loss import loss_of
 from inversion.objective import fixed_items
 from lab.errors import UserError
+from lab.run import Run
 
 COLOURS = ("red", "green", "blue")
 UNEVEN = {"red": 9, "green": 2, "blue": 4}
@@ -234,3 +236,55 @@ def test_the_plan_is_told_in_a_sentence():
     assert told == (
         "learned from 15 pictures, by colour: 9 red x 0.56, 2 green x 2.50, 4 blue x 1.25"
     )
+
+
+# --- the whole job
+
+
+@pytest.fixture
+def things(draw_noise):
+    """Three red things and a blue one."""
+    folder = draw_noise(4, (40, 40))
+    for k, colour in enumerate(("red", "blue", "red", "red")):
+        (folder / f"{k:02d} a thing.png").rename(folder / f"{k:02d} a {colour} thing.png")
+    return folder
+
+
+def learned(config, outputs, stop_at=None):
+    """Run the job; `stop_at` abandons it after that training step, as a kill would."""
+    with Run(outputs, "test", "inversion") as run:
+        for progress in job.run(config, run):
+            if progress.stage.startswith("learning") and progress.done == stop_at:
+                run.reused = True
+                break
+    return run
+
+
+@pytest.mark.parametrize("how", ["together", "subset", "weights"])
+def test_a_killed_run_continues_to_the_same_bytes(tiny_sd_folder, things, tmp_path, how):
+    balance = plan(how=how, values=("red", "blue"))
+    config = Config(
+        word="thing", overwrite=True, num_vectors=5, data=str(things), model=str(tiny_sd_folder),
+        templates=("[filewords]",), balance=balance, previews=Previews(prompts=()), device="cpu",
+        train=Train(steps=4, batch_size=2, checkpoint_every=2), stop=Stop(rule="never"),
+        objective=Objective(pictures=2, every=2),
+    )  # fmt: skip
+    whole = learned(config, tmp_path / "whole")
+    learned(config, tmp_path / "killed", stop_at=3)
+    again = learned(config, tmp_path / "killed")
+    for name in ("thing.safetensors", "metrics.jsonl"):
+        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    pictures = {"together": "3 red, 1 blue", "subset": "1 red, 1 blue"}
+    told = pictures.get(how, "3 red x 0.67, 1 blue x 2.00")
+    assert any(note.endswith(f"by colour: {told}") for note in whole.notes), whole.notes
+
+
+def test_a_missing_value_is_said_before_anything_is_written(tiny_sd_folder, things, tmp_path):
+    balance = plan(values=("red", "blue", "pink"))
+    config = Config(
+        word="thing", overwrite=True, data=str(things), model=str(tiny_sd_folder),
+        templates=("[filewords]",), balance=balance, device="cpu",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"none of the 4 pictures .* has the colour pink"):
+        learned(config, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
