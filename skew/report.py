@@ -18,6 +18,7 @@ from skew.looking import Seen, pixels
 TEMPLATE = Path(__file__).with_name("report.html")
 GRIDS = "before-after.png"
 SHOWN, COLUMNS, SIDE = 24, 6, 128  # pictures of a grid, in a row, px of one
+THUMB = 160  # px of the longer side on the page
 
 
 def save(
@@ -53,6 +54,8 @@ def save(
         curve=strength_curve(facts),
         trade=trade(facts),
         titles=called,
+        kind="PNG" if max(pixels(series[BEFORE][0]).shape) <= THUMB else "JPEG",
+        thumb=THUMB,
         settings=json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False),
     )  # fmt: skip
 
