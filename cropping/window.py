@@ -8,6 +8,7 @@ and every offset of the window is scored at once from the profile's cumulative s
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,7 +17,8 @@ from cropping.subject import saliency
 # Weights against the share of the saliency kept, which is 1 where nothing is lost.
 EDGE_WEIGHT = 0.2  # for cutting through something: the profile's height where the square ends
 CENTRE_WEIGHT = 0.05  # for being off-centre: 0 in the middle, 1/2 at either end
-TOP_WEIGHT = 0.2  # in portrait pictures, for being low: 1 at the bottom. Heads are above bodies
+TOP_WEIGHT = 0.25  # in portrait pictures, for being low: 1 at the bottom. Heads are above bodies
+AROUND = 0.08  # of the long side: how far what matters lends weight to what matters beside it
 HIGHLIGHTS = 4  # exponent of the importance where losses are judged, and emptiness
 
 
@@ -75,7 +77,7 @@ def fit(
     size = largest(picture, aspect)
     is_vertical = size[0] == picture[0]
     along = 1 if is_vertical else 0
-    mass = importance.sum(axis=1 if is_vertical else 0)
+    mass = gathered(importance).sum(axis=1 if is_vertical else 0)
     length = len(mass) * size[along] / picture[along]
     offset = STRATEGIES[strategy](mass, length, is_vertical)
     box = window_at(picture, size, offset * picture[along] / len(mass))
@@ -158,6 +160,13 @@ def edge_height(mass: np.ndarray, offsets: np.ndarray, length: float) -> np.ndar
         is_cut = (ends > 1e-9) & (ends < len(mass) - 1e-9)
         height += np.where(is_cut, np.interp(ends, middles, mass) / peak, 0.0)
     return height
+
+
+def gathered(importance: np.ndarray) -> np.ndarray:
+    """What matters, [h, w], times how much of it there is around: flowers and stones that lie about
+    matter as much as a part of a subject of their size, but each by itself."""
+    around = cv2.GaussianBlur(importance, (0, 0), AROUND * max(importance.shape))
+    return importance * (around / max(float(around.max()), 1e-12))
 
 
 def highlights(importance: np.ndarray) -> np.ndarray:

@@ -33,5 +33,8 @@ ABLATIONS: dict[str, Callable[[], AbstractContextManager]] = {
     ),
     "edges may cut": partial(patch.object, window, "EDGE_WEIGHT", 0.0),
     "no pull to the middle": partial(patch.object, window, "CENTRE_WEIGHT", 0.0),
+    "what lies about counts like a part": partial(
+        patch.object, window, "gathered", lambda importance: importance
+    ),
     "no pull to the top": partial(patch.object, window, "TOP_WEIGHT", 0.0),
 }

@@ -39,7 +39,8 @@ def _engraved(light: Light, rng: Rng) -> Light:
     pitch, turn = rng.uniform(4, 9) * max(light.shape) / 900, rng.uniform(0, np.pi)
     wave = 0.5 + 0.5 * np.sin((x * np.cos(turn) + y * np.sin(turn)) * 2 * np.pi / pitch)
     ink = np.clip((wave - light.mean(axis=2) * 1.1) * pitch / 2 + 0.5, 0, 1)[..., None]
-    return (1 - ink) * np.float32(rng.uniform(0.85, 1)) + ink * np.float32(rng.uniform(0, 0.3))
+    tones = (1 - ink) * np.float32(rng.uniform(0.85, 1)) + ink * np.float32(rng.uniform(0, 0.3))
+    return np.repeat(tones, 3, axis=2)
 
 
 # --- damage

@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -86,47 +87,48 @@ def judge(job: tuple[str, str, int]) -> dict[str, float]:
     return found
 
 
-def measure(where: str, count: int, workers: int) -> list[str]:
-    """Rows of the table: what was drawn, and the share of scans in which each kind was found."""
-    rows = []
-    with ProcessPoolExecutor(workers) as pool:
-        for kind in KINDS:
-            jobs = [(where, kind, index) for index in range(count * (2 if kind == "clean" else 1))]
-            found = list(pool.map(judge, jobs, chunksize=4))
-            shares = [sum(other in one for one in found) / len(jobs) for other in FINDERS]
-            placed = sum(one.get(kind, 0.0) >= LEAST_OVERLAP for one in found) / len(jobs)
-            any_share = sum(bool(one) for one in found) / len(jobs)
-            cells = [f"{share:.1%}" for share in (*shares, any_share)]
-            cells.append("" if kind == "clean" else f"{placed:.1%}")
-            rows.append(f"| {where} | {kind}, {len(jobs)} | " + " | ".join(cells) + " |")
-            print(rows[-1], flush=True)
-    return rows
+def row(where: str, kind: str, found: Sequence[dict[str, float]]) -> str:
+    """A line of the table: the share of scans with this damage in which each kind was found."""
+    count = len(found)
+    shares = [sum(other in one for one in found) / count for other in FINDERS]
+    placed = sum(one.get(kind, 0.0) >= LEAST_OVERLAP for one in found) / count
+    cells = [f"{share:.1%}" for share in (*shares, sum(bool(one) for one in found) / count)]
+    cells.append("" if kind == "clean" else f"{placed:.1%}")
+    return f"| {where} | {kind}, {count} | " + " | ".join(cells) + " |"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--count", type=int, default=100, help="scans of each kind, clean ones: 2 x"
-    )
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    options = parser.parse_args(argv)
-    rows = [row for where in options.sets for row in measure(where, options.count, options.workers)]
+def table(count: int, rows: Sequence[str]) -> str:
     head = " | ".join(f"{kind} found" for kind in FINDERS)
-    text = (
+    return (
         "# Damage of scans, drawn and found\n\n"
-        f"`python benchmarks/cropping/scans.py --count {options.count}`, once. Pages of 600 to "
-        "2,400 px.\n\n"
+        f"`python benchmarks/cropping/scans.py --count {count}`, once. Pages of 600 to 2,400 px."
+        "\n\n"
         "- *development*: what the finders were tuned on. *fresh*: the same drawing code, another "
         "seed.\n  *unseen*: other drawing code and damage of other forms; nothing was chosen by it."
         "\n- Rows: what was drawn, and on how many pages. Columns: the share of them in which each "
         "kind was\n  found; any of them; and its own kind with at least "
         f"{LEAST_OVERLAP:.0%} of intersection over union with\n  the true place.\n\n"
         f"| set | drawn | {head} | any | in its place |\n"
-        "| --- | --- |" + " ---: |" * (len(FINDERS) + 2) + "\n"
+        "| --- | --- |" + " ---: |" * (len(FINDERS) + 2) + "\n" + "\n".join(rows) + "\n"
     )
-    write_text(options.out, text + "\n".join(rows) + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=100, help="scans of each kind; clean: twice")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args(argv)
+    rows = []
+    with ProcessPoolExecutor(options.workers) as pool:
+        for where, kind in product(options.sets, options.kinds):
+            count = options.count * (2 if kind == "clean" else 1)
+            jobs = [(where, kind, index) for index in range(count)]
+            rows.append(row(where, kind, list(pool.map(judge, jobs, chunksize=4))))
+            print(rows[-1], flush=True)
+            write_text(options.out, table(options.count, rows))
 
 
 if __name__ == "__main__":
