@@ -24,7 +24,6 @@ PICTURES = {  # file of an experiment's job ddpm -> its name here, and its large
     "manga-randomness/study/samplers.png": ("ddpm-samplers", 900),
     "nouns/schedules.png": ("ddpm-schedules", 1000),
     "nouns/strip-schedules.png": ("ddpm-strip", 700),
-    "nouns/samples.png": ("ddpm-nouns", 700),
     "ukiyo-e/samples.png": ("ddpm-ukiyo-e", 700),
 }
 FILMS = {"nouns/film/film.gif": "ddpm-nouns.gif"}
