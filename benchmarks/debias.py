@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import measuring
+from PIL import Image
 
-from lab.run import write_json, write_text
+from lab.run import write_atomically, write_json, write_text
 from studio import cli
 
 HERE = Path(__file__).resolve().parent
@@ -86,14 +87,21 @@ def figures(skew: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def report(results: Path, experiment: Path, seeds: Sequence[dict[str, Any]]) -> None:
-    """debias.json and debias.md."""
+def report(results: Path, experiment: Path, outputs: Path, seeds: Sequence[dict[str, Any]]) -> None:
+    """debias.json, debias.md and a picture for it."""
     facts = measuring.machine("cpu")
     write_json(results / "debias.json", {"machine": facts, "seeds": list(seeds)})
     settings = seeds[0]["configuration"]["skew"]
     lines = ["# A word evened out", "", measuring.described(facts), ""]
     lines += [_asked(experiment, settings, seeds[0]), "", *_goals(seeds), "", *_shares(seeds)]
     lines += ["", *_ways(seeds[0]), ""]
+    pictures = outputs / f"{experiment.stem}-{seeds[0]['seed']}" / "skew/before-after.png"
+    if pictures.exists():
+        with Image.open(pictures) as image:
+            small = image.convert("RGB")
+        small.thumbnail((1200, 1200), Image.Resampling.LANCZOS)
+        write_atomically(results / "debias.jpg", lambda path: small.save(path, "JPEG", quality=88))
+        lines += [f"![Equal prompts and noises, {pictures.stem}](debias.jpg)", ""]
     write_text(results / "debias.md", "\n".join(lines))
 
 
@@ -198,7 +206,7 @@ def main() -> None:
             run_seed(options.experiment, options.outputs, seed, first, options.settings)
     found = [facts_of(options.experiment, options.outputs, seed) for seed in options.seeds]
     if done := [one for one in found if one is not None]:
-        report(options.results, options.experiment, done)
+        report(options.results, options.experiment, options.outputs, done)
         print((options.results / "debias.md").read_text(encoding="utf-8"))
 
 

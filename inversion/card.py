@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from diffusion.sources import BUNDLED
 from diffusion.words import WordFile
 from inversion.initial import file_name
 from lab.run import write_atomically, write_text
@@ -36,7 +37,7 @@ else is to be written. Take the file out, and the word is as it was.
     import re
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained("{model}")
+    pipeline = StableDiffusionPipeline.from_pretrained("{source}")
     pipeline.load_textual_inversion("{file}", token="<{stem}>")
 
     def even(prompt):
@@ -59,7 +60,7 @@ else is to be written. Take the file out, and the word is as it was.
   A higher guidance scale exaggerates what is left; a single prompt may be less even than all of
   them together.
 - The judge's mistakes: it counts what it takes pictures to show, and only the values that it was
-  asked for. {attribute} as a short list of values is a simplification.
+  asked for; hardly any attribute is a short list of values.
 - The model: nothing in it has changed. Whoever does not load this file gets what was there before.
 """
 
@@ -102,11 +103,13 @@ def text(word: WordFile, facts: Mapping[str, Any] | None, asked: Mapping[str, An
     about, file = word.embedding.metadata, file_name(word.token)
     plural = "s" if word.count > 1 else ""
     learned = f"learned from {about['pictures']} pictures" if "pictures" in about else "learned"
+    model = about.get("model", "a Stable Diffusion 1.x")
     return TEXT.format(
         word=word.token,
         stem=Path(file).stem,
         file=file,
-        model=about.get("model", "a Stable Diffusion 1.x"),
+        model=model,
+        source=f"{BUNDLED}/model" if model == BUNDLED else model,
         attribute=facts["attribute"] if facts else "what it was balanced in",
         vectors=f"{word.count} vector{plural} of width {word.embedding.vectors.shape[1]}",
         size=f"{learned} in {about['steps']} steps" if "steps" in about else learned,
