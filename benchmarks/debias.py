@@ -59,7 +59,6 @@ def facts_of(experiment: Path, outputs: Path, seed: int) -> dict[str, Any] | Non
         "steps": read["learned"]["best_step"],
         "training_seconds": read["cost"]["training_seconds"],
         "configuration": read["asked"]["configuration"],
-        "command": read["asked"]["command"],
     }
 
 
