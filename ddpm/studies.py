@@ -139,8 +139,9 @@ def randomness(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
 
 
 def _schedules_asked(config: Config, asked: Randomness) -> Sequence[Variant | None]:
-    if not asked.scaled or config.schedule is None:
+    if not asked.scaled:
         return [None]
+    assert config.schedule is not None
     return variants(config, (config.schedule.timesteps,), asked.scaled)
 
 

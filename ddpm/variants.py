@@ -48,6 +48,22 @@ def variants(config: Config, counts: Sequence[int], scaled: Sequence[bool]) -> l
     return found
 
 
+def asked_variants(config: Config) -> list[Variant]:
+    """Every schedule that the studies of this experiment train a model for.
+
+    Raises:
+        UserError: as `variants`; so that it is said before anything is written.
+    """
+    study = config.study
+    found: list[Variant] = []
+    if study is not None and study.timesteps is not None:
+        found += variants(config, study.timesteps.counts, study.timesteps.scaled)
+    if study is not None and study.randomness is not None and study.randomness.scaled:
+        count = config.schedule.timesteps if config.schedule else 0
+        found += variants(config, (count,), study.randomness.scaled)
+    return found
+
+
 def schedule_of(config: Config, variant: Variant) -> Schedule:
     """The experiment's schedule with the variant's number of timesteps and scaling."""
     assert config.schedule is not None

@@ -16,7 +16,7 @@ from ddpm.films import film
 from ddpm.models import new_scheduler, new_unet
 from ddpm.stages import Bench
 from ddpm.tables import read_table
-from ddpm.variants import Variant, bench_of, variants
+from ddpm.variants import Variant, asked_variants, bench_of, variants
 from lab.errors import UserError
 from lab.processes import Processes
 from lab.run import Run
@@ -178,6 +178,15 @@ def test_what_cannot_be_studied_is_said():
         variants(config_of(), [10], [True])
     cosine = config_of(schedule={"name": "squaredcos_cap_v2"})
     assert len(variants(cosine, [100, 200], [False, True])) == 2
+
+
+def test_what_is_trained_is_known_beforehand():
+    asked = {"timesteps": {"counts": [100]}, "randomness": {"scaled": [True]}}
+    names = [one.name for one in asked_variants(config_of(study=asked))]
+    assert names == ["T100-raw", "T100-scaled", "T25-scaled"]
+    assert asked_variants(config_of()) == []
+    with pytest.raises(UserError, match="absent"):
+        asked_variants(config_of(study={"randomness": {"scaled": [True]}}, schedule=None))
 
 
 def test_measures_of_sets():
