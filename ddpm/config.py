@@ -45,6 +45,11 @@ class Model(Section):
     channels: tuple[Annotated[int, Field(ge=4, multiple_of=4)], ...] = ()
     """Features of each resolution in place of the preset's, the finest first: [32, 64, 64]. Each
     resolution after the first halves the picture."""
+    prediction: Literal["epsilon", "v_prediction"] = "epsilon"
+    """What a new U-Net learns to tell: epsilon, the noise (Ho et al. 2020); v_prediction, v =
+    sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). In nearly pure noise a small
+    error of epsilon is a large one of the picture, and small U-Nets then draw all in one tint; v is
+    there the picture itself. A pretrained model keeps its own."""
     pretrained: str = ""
     """A model to start from in place of a new one: drawn, which comes with this program (32 px);
     the folder of a DDPMPipeline, such as outputs/NAME/ddpm/model; or a hub id such as

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from ddpm import films, guiding, looks, measuring, report, samples, strips, studies
 from ddpm.config import Config
 from ddpm.data import FOLDER, key_of, read_pictures
-from ddpm.learning import LEARNED, MODEL, learn, open_model, read_learned
+from ddpm.learning import LEARNED, MODEL, decisive, learn, open_model, read_learned
 from ddpm.loading import fingerprint
 from ddpm.sources import open_source
 from ddpm.stages import Bench
+from ddpm.variants import asked_variants
 from lab.device import pick_autocast, pick_device
 from lab.processes import Processes
 from lab.run import Progress, Run
@@ -45,9 +46,10 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     device = pick_device(config.device)
     dtype = pick_autocast(config.dtype, device, "ddpm.dtype")
     source = open_source(config.data) if config.data else None
+    asked_variants(config)  # complains here, not after an hour of training
     key = run.fingerprint({
         "version": VERSION,
-        "config": config,
+        "config": decisive(config),
         "pictures": key_of(source, config.data) if source and config.data else None,
         "model": config.model.pretrained and fingerprint(config.model.pretrained),
     })  # fmt: skip
@@ -69,6 +71,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
             run.note(sentence)
         run.manifest |= {"dataset": pictures.fingerprint, "pictures": len(pictures.names)}
     run.manifest |= {"device": str(device), "dtype": str(dtype), "seed": config.seed}
+    run.manifest |= {"processes": processes.count}
     if config.train is not None and pictures is not None:
         unet, scheduler = yield from learn(
             config, run, run.folder, pictures, processes, device, dtype

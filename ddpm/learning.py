@@ -57,7 +57,9 @@ def open_model(config: Config, device: torch.device) -> tuple[Any, Any]:
     if config.model.pretrained:
         unet, scheduler = load_unconditional(config.model.pretrained, device)
         if config.schedule is not None:
-            scheduler = new_scheduler(config.schedule)
+            # what it predicts is the model's own
+            own = scheduler.config.get("prediction_type", "epsilon")
+            scheduler = new_scheduler(config.schedule, own)
         size = config.data.size if config.data else None
         if size is not None and unet.config["sample_size"] != size:
             raise UserError(
@@ -67,15 +69,25 @@ def open_model(config: Config, device: torch.device) -> tuple[Any, Any]:
         return unet, scheduler
     assert config.data is not None
     unet = new_unet(config.model, config.data.size, config.seed).to(device).eval()
-    return unet.requires_grad_(False), new_scheduler(config.schedule or Schedule())
+    scheduler = new_scheduler(config.schedule or Schedule(), config.model.prediction)
+    return unet.requires_grad_(False), scheduler
 
 
 def key_of(config: Config, pictures: Pictures) -> str:
     """Of everything that decides the trained weights."""
     model = config.model.pretrained and fingerprint(config.model.pretrained)
-    kept = config.model_dump(mode="json", include={"data", "model", "schedule", "train", "seed"})
+    kept = decisive(config, include={"data", "model", "schedule", "train", "seed"})
     inputs = {"version": VERSION, "config": kept, "dtype": config.dtype, "model": model}
     return Run.fingerprint(inputs | {"pictures": pictures.fingerprint})
+
+
+def decisive(config: Config, include: set[str] | None = None) -> dict[str, Any]:
+    """The settings as they count for keys. A setting that came later than the first models does not
+    count where it is as it was for these, so that they need not be trained again."""
+    settings = config.model_dump(mode="json", by_alias=True, include=include)
+    if settings["model"]["prediction"] == "epsilon":
+        del settings["model"]["prediction"]
+    return settings
 
 
 def read_learned(folder: Path) -> Learned | None:

@@ -70,8 +70,9 @@ def new_unet(model: Model, size: int, seed: int) -> Any:
     return unet
 
 
-def new_scheduler(schedule: Schedule) -> DDPMScheduler:
-    """The noise schedule as diffusers keeps it, for sampling by Ho et al. 2020.
+def new_scheduler(schedule: Schedule, prediction: str = "epsilon") -> DDPMScheduler:
+    """The noise schedule as diffusers keeps it, for sampling by Ho et al. 2020, and what the model
+    predicts, epsilon or v_prediction.
 
     With fewer steps than timesteps these end at the last timestep ("trailing"): a sampler that
     leaves it out begins with noise where the model expects some picture (Lin et al. 2023,
@@ -84,5 +85,6 @@ def new_scheduler(schedule: Schedule) -> DDPMScheduler:
         beta_start=schedule.beta_start * factor,
         beta_end=schedule.beta_end * factor,
         clip_sample=True,
+        prediction_type=prediction,
         timestep_spacing="trailing",
     )

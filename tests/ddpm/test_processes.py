@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from ddpm.loading import load_unconditional
 from studio.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "ddpm"]
+LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "ddpm"]
 SETTINGS = """\
 ddpm:
   data: {source: "drawn:flowers", count: 24, size: 8}
@@ -39,18 +39,19 @@ def test_two_processes_train_the_model_that_one_trains(tmp_path):
         timeout=240,
     )
     assert launched.returncode == 0, launched.stderr
+    # with --cpu, accelerate starts a single process, however many are asked for (without MPI)
+    assert json.loads((tmp_path / "two/x/ddpm/manifest.json").read_text())["processes"] == 2
     assert main(["ddpm", str(file), "--outputs", str(tmp_path / "one")]) == 0
-    two, one = (
-        load_file(tmp_path / n / "x/ddpm/model/unet/diffusion_pytorch_model.safetensors")
-        for n in ("two", "one")
-    )
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-4)
+    two, one = (load_unconditional(tmp_path / n / "x")[0] for n in ("two", "one"))
+    # Not the weights: those that change nothing, such as a bias that a norm takes away again, have
+    # gradients of pure rounding, which Adam makes as large as all others.
+    x, t = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8)
+    torch.testing.assert_close(two(x, t).sample, one(x, t).sample, rtol=0, atol=1e-4)
     curves = [
         json.loads((tmp_path / n / "x/ddpm/learned.json").read_text()) for n in ("two", "one")
     ]
-    assert curves[0]["losses"] == pytest.approx(curves[1]["losses"], abs=1e-4)
+    assert curves[0]["losses"] == pytest.approx(curves[1]["losses"], abs=1e-5)
     for (step, value), (same, expected) in zip(*(c["validation"] for c in curves), strict=True):
-        assert step == same and value == pytest.approx(expected, abs=1e-4)
+        assert step == same and value == pytest.approx(expected, abs=1e-5)
     lines = (tmp_path / "two/x/ddpm/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
