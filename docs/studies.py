@@ -16,7 +16,15 @@ from lab.run import write_atomically, write_text
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PAGE = HERE / "ddpm.md"
-EXPERIMENTS = ("manga-timesteps", "manga-randomness", "nouns", "ukiyo-e", "flowers", "faces")
+EXPERIMENTS = (
+    "manga-timesteps",
+    "manga-randomness",
+    "nouns",
+    "ukiyo-e",
+    "guided-drawn",
+    "flowers",
+    "faces",
+)
 PICTURES = {  # file of an experiment's job ddpm -> its name here, and its largest width in px
     "manga-timesteps/study/timesteps.png": ("ddpm-timesteps", 1000),
     "manga-randomness/study/randomness-T200-raw.png": ("ddpm-randomness-raw", 1000),
@@ -25,6 +33,8 @@ PICTURES = {  # file of an experiment's job ddpm -> its name here, and its large
     "nouns/schedules.png": ("ddpm-schedules", 1000),
     "nouns/strip-schedules.png": ("ddpm-strip", 700),
     "ukiyo-e/samples.png": ("ddpm-ukiyo-e", 700),
+    "guided-drawn/guide/guidance.png": ("ddpm-guided", 1000),
+    "guided-drawn/guide/curves.png": ("ddpm-guided-curves", 1100),
 }
 FILMS = {"nouns/film/film.gif": "ddpm-nouns.gif"}
 MARK = re.compile(r"(<!-- table: (\S+) -->\n).*?(\n?<!-- end of table -->)", re.DOTALL)
