@@ -19,6 +19,7 @@ from tuning.space import Distribution, Space, plain
 from tuning.study import Tried, best_of
 
 GREY = "0.72"
+WIDE = 4  # times the smallest: figures that go so far have a logarithmic axis
 ENDS = {"pruned": 1.1, "failed": 1.2}  # height at which such a line ends; the axis ends at 1
 
 
@@ -28,6 +29,7 @@ def parallel_coordinates(over: Sequence[Tried], space: Space, config: Config) ->
     axes = figure.add_axes((0.01, 0.02, 0.98, 0.96))
     values = [t.value for t in over if t.state == "complete" and t.value is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    log = low > 0 and high > WIDE * low
     colours = matplotlib.colormaps["viridis"]
     best = best_of(over, config)
     for trial in sorted(over, key=lambda t: (t.state == "complete", t is best)):
@@ -35,7 +37,7 @@ def parallel_coordinates(over: Sequence[Tried], space: Space, config: Config) ->
             continue  # it was killed before it had all of its settings
         heights = [height(space[s], trial.settings[s]) for s in space]
         if trial.state == "complete" and trial.value is not None:
-            end = _share(trial.value, low, high)
+            end = _share(trial.value, low, high, log)
             good = 1 - end if config.goal == "minimize" else end
             style: dict[str, Any] = {"color": colours(0.92 * (1 - good)), "zorder": 3}
             style |= {"linewidth": 3.2 if trial is best else 1.4}
@@ -46,7 +48,8 @@ def parallel_coordinates(over: Sequence[Tried], space: Space, config: Config) ->
         axes.plot([*heights, end], marker="o", markersize=3.5, **style)
     for place, (setting, distribution) in enumerate(space.items()):
         _axis(axes, place, setting, ticks_of(distribution))
-    figures = [(_share(v, low, high), f"{v:.4g}") for v in np.linspace(low, high, 5)]
+    ticks = np.geomspace(low, high, 5) if log else np.linspace(low, high, 5)
+    figures = [(_share(value, low, high, log), f"{value:.3g}") for value in ticks]
     _axis(axes, len(space), config.objective, figures if values else [])
     for state, share in ENDS.items():
         if any(trial.state == state for trial in over):
@@ -73,10 +76,7 @@ def height(distribution: Distribution, value: Any) -> float:
     if isinstance(distribution, CategoricalDistribution):
         choices = [plain(distribution, choice) for choice in distribution.choices]
         return choices.index(value) / max(1, len(choices) - 1)
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return _share(value, low, high)
+    return _share(value, distribution.low, distribution.high, distribution.log)
 
 
 def ticks_of(distribution: Distribution) -> list[tuple[float, str]]:
@@ -98,5 +98,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 16 else text[:15] + "…"
 
 
-def _share(value: float, low: float, high: float) -> float:
+def _share(value: float, low: float, high: float, log: bool = False) -> float:
+    if log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low) if high > low else 0.5
