@@ -38,7 +38,7 @@ def test_it_is_small_and_knows_its_families():
     assert (folder / "README.md").exists()
     new = np.stack([draw(family, 10_000 + k)[0] for family in FAMILIES for k in range(6)])
     known = loss_of(unet, scheduler, new)
-    assert known < 0.075
+    assert known < 0.15  # of v
     shuffled = new.reshape(len(new), -1, 3)[:, np.random.default_rng(0).permutation(32 * 32)]
     assert loss_of(unet, scheduler, shuffled.reshape(new.shape)) > 3 * known
 
