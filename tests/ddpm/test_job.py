@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from ddpm import job, learning, looks
 from ddpm.config import Config, Data, Model, Sample, Schedule, Train
+from ddpm.learning import decisive, open_model
 from ddpm.loading import load_unconditional
 from lab import checkpoints
 from lab.errors import UserError
@@ -121,6 +122,21 @@ def test_fine_tuning_begins_where_the_other_training_ended(finished, tmp_path):
         torch.testing.assert_close(new[name], value)
     assert "fine-tuned from" in (tuned.folder / "model/README.md").read_text()
     assert load_unconditional(tuned.folder)[1].config["num_train_timesteps"] == 8  # its own
+
+
+def test_a_pretrained_model_keeps_what_it_predicts(tmp_path):
+    one = config_of(model=Model(channels=(4, 8), prediction="v_prediction"))
+    first = do(one, tmp_path)
+    model, schedule = Model(pretrained=str(first.folder)), Schedule(timesteps=6)
+    again = open_model(config_of(model=model, schedule=schedule), torch.device("cpu"))[1]
+    assert again.config["prediction_type"] == "v_prediction"
+    assert again.config["num_train_timesteps"] == 6
+
+
+def test_a_later_setting_does_not_train_anew_what_it_leaves_as_it_was():
+    assert "prediction" not in decisive(config_of())["model"]
+    other = config_of(model=Model(channels=(4, 8), prediction="v_prediction"))
+    assert decisive(other)["model"]["prediction"] == "v_prediction"
 
 
 def test_a_model_is_used_as_it_is_without_data(finished, tmp_path):

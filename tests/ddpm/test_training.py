@@ -92,6 +92,18 @@ def test_the_loss_is_the_one_that_was_asked_for(loss, power):
     torch.testing.assert_close(trainer.loss_of(batch, "none"), expected)
 
 
+def test_a_model_learns_what_its_scheduler_says_it_predicts():
+    config = config_of()
+    config = config.model_copy(update={"model": Model(channels=(4, 8), prediction="v_prediction")})
+    trainer = trainer_of(config)
+    batch = assemble(trainer.pictures.pixels, 0, trainer.items(0, 6), CPU)
+    a = trainer.alpha_bars[batch.timesteps].view(-1, 1, 1, 1)
+    output = trainer.unet(a.sqrt() * batch.x_0 + (1 - a).sqrt() * batch.eps, batch.timesteps).sample
+    v = a.sqrt() * batch.eps - (1 - a).sqrt() * batch.x_0
+    expected = ((output - v) ** 2).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(trainer.loss_of(batch, "none"), expected)
+
+
 def test_steps_follow_from_their_numbers():
     everything = draw_items(range(5), 6, True, 1, 7, range(6), 100)
     part = draw_items(range(5), 6, True, 1, 7, [1, 4], 100)
