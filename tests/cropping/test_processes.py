@@ -10,8 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "cropping"]
+LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+LAUNCH += [
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "no",
+    "--dynamo_backend",
+    "no",
+    "-m",
+    "cropping",
+]
 
 
 def results(folder: Path) -> dict[str, bytes]:

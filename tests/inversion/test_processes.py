@@ -14,8 +14,17 @@ from diffusion.formats import load_embedding
 from studio.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "inversion"]
+LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+LAUNCH += [
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "no",
+    "--dynamo_backend",
+    "no",
+    "-m",
+    "inversion",
+]
 SETTINGS = """\
 inversion:
   word: <w>
