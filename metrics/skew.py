@@ -83,11 +83,13 @@ def distribution(
         shares=tuple(map(float, shares)),
         intervals=tuple(_interval(resampled[:, k]) for k in range(len(values))),
         kl=kl_divergence(shares, even),
-        kl_interval=_interval(_kl_rows(resampled, even)),
+        kl_interval=_unbiased(_kl_rows(resampled, even), kl_divergence(shares, even)),
         kl_floor=(len(values) - 1) / (2 * len(codes)) if len(codes) else math.nan,
         kl_wanted=None if aim is None else kl_divergence(shares, aim),
         farthest=float(np.abs(shares - even).max()),
-        farthest_interval=_interval(np.abs(resampled - even).max(axis=1)),
+        farthest_interval=_unbiased(
+            np.abs(resampled - even).max(axis=1), float(np.abs(shares - even).max())
+        ),
     )
 
 
@@ -121,6 +123,13 @@ def _resampled(codes: np.ndarray, count: int, seed: int) -> np.ndarray:
 def _interval(values: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def _unbiased(values: np.ndarray, estimate: float) -> tuple[float, float]:
+    """The interval without what resampling adds: distances from even only grow by it, so that a
+    plain interval may lie above the estimate (Efron & Tibshirani 1993, chapter 10)."""
+    low, high = _interval(values - (values.mean() - estimate))
+    return float(np.maximum(0.0, low)), float(np.maximum(0.0, high))  # nan stays nan
 
 
 def _aim(wanted: Mapping[str, float], values: Sequence[str]) -> np.ndarray:

@@ -59,7 +59,7 @@ def strength_curve(facts: Mapping[str, Any]) -> Figure | None:
     _curve(left, x, [d["farthest"] for d in found], far, SILENT, "farthest share from even")
     _curve(
         right, x, [one["subject"]["share"] for one in line],
-        [one["subject"]["interval"] for one in line], OLD, "subject is there",
+        [one["subject"]["interval"] for one in line], OLD, "subject is there", 5,
     )  # fmt: skip
     told = sorted((float(s), one["obeyed"]) for s, one in facts["explicit"].items())
     if told:
@@ -92,12 +92,14 @@ def trade(facts: Mapping[str, Any]) -> Figure:
         y = [one["subject"]["share"] for one in some]
         style = "-" if group == "neutral" else ""
         axes.plot(x, y, f"o{style}", color=colour, label=names[group], alpha=0.9, linewidth=1)
-        for one, at in zip(some, zip(x, y, strict=True), strict=True):
+        for k, (one, at) in enumerate(zip(some, zip(x, y, strict=True), strict=True)):
             said = {"neutral": f"{one['strength']:g}", "guidance": f"s={one['guidance_scale']:g}"}
-            axes.annotate(said.get(group, ""), at, (4, 5), textcoords="offset points", fontsize=8)
+            axes.annotate(said.get(group, ""), at, (4, 5 + 9 * (k % 3)),
+                          textcoords="offset points", fontsize=8)  # fmt: skip
     axes.set_xlabel("farthest share from even (0 is even)")
     axes.set_ylabel("pictures that show the subject")
     axes.margins(x=0.06, y=0.25)
+    axes.set_ylim(min(0.85, axes.get_ylim()[0]), max(1.04, axes.get_ylim()[1]))
     axes.legend(frameon=False, fontsize=8)
     _clean(axes)
     return figure
@@ -105,11 +107,11 @@ def trade(facts: Mapping[str, Any]) -> Figure:
 
 def _curve(
     axes: Any, x: Sequence[float], y: Sequence[float], interval: Sequence[Sequence[float]],
-    colour: str, label: str,
+    colour: str, label: str, width: float = 1.5,
 ) -> None:  # fmt: skip
     low, high = np.array(interval, float).T
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(x, y, "o-", color=colour, label=label, markersize=4)
+    axes.plot(x, y, "o-", color=colour, label=label, markersize=width + 2.5, linewidth=width)
 
 
 def _clean(axes: Any) -> None:

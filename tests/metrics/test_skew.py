@@ -58,9 +58,24 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say():
     assert 0.90 <= hits / 200 <= 0.99
 
 
+def test_the_interval_of_a_distance_holds_it_also_near_even():
+    """Resampling makes an even set less even: the plain interval would begin above nought."""
+    even, near = (
+        distribution(answers(20, 20, 20), VALUES),
+        distribution(answers(22, 20, 18), VALUES),
+    )
+    for one in (even, near):
+        assert one.kl_interval[0] <= one.kl <= one.kl_interval[1]
+        assert one.farthest_interval[0] <= one.farthest <= one.farthest_interval[1]
+    assert even.kl_interval[0] == 0
+
+
 def test_where_nothing_could_be_told_there_are_no_shares():
     found = distribution([None] * 4, VALUES)
-    assert np.isnan(found.shares).all() and np.isnan([found.kl, found.kl_floor]).all()
+    assert (
+        np.isnan(found.shares).all()
+        and np.isnan([found.kl, found.kl_floor, *found.kl_interval]).all()
+    )
     assert found.undecided == found.pictures == 4
 
 
