@@ -26,7 +26,7 @@ from metrics.scores import Score, judge, require_comparable, score
 FOLDER, SCORES, SHEET = "measure", "scores.json", "pictures.png"
 BLOCK = 64  # pictures that a killed run draws again at most
 ON_THE_SHEET, CELL = 12, 72
-NAMES = {"noise": "random noise", "vae": "autoencoder", "model": "diffusion"}
+NAMES = {"noise": "random noise", "vae": "VAE", "model": "diffusion"}
 FLOOR, NEAREST = "real pictures (the floor)", "nearest it learned"
 
 CLAIMS: dict[str, dict[str, tuple[str, str]]] = {

@@ -62,7 +62,7 @@ def test_the_table_has_every_set_with_the_floor_beside_them(tmp_path, model):
     run = measured(tmp_path, model)
     scores = read_scores(run.folder / "measure")
     assert [score.what for score in scores] == [
-        "random noise", "autoencoder", "x: diffusion", "real pictures (the floor)",
+        "random noise", "VAE", "x: diffusion", "real pictures (the floor)",
     ]  # fmt: skip
     assert {(score.n, score.extractor) for score in scores} == {(13, "drawn64")}
     table = read_table(run.folder / "measure/table.table.json")
@@ -93,7 +93,7 @@ def test_the_published_figures_stand_apart_and_are_called_claimed(tmp_path, mode
     assert table.columns[-2:] == ("claimed FID", "claimed IS")
     claims = {row[0]: row[-2:] for row in table.rows}
     assert claims["random noise"] == ("50.47", "1.0844 ± 0.0582")
-    assert claims["autoencoder"] == ("3.25", "1.4691 ± 0.1964")
+    assert claims["VAE"] == ("3.25", "1.4691 ± 0.1964")
     assert claims["x: diffusion"] == ("2.07", "1.6420 ± 0.1707")
     assert claims["real pictures (the floor)"] == ("–", "–")
     assert "nothing to compare with" in table.about
