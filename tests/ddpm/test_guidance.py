@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from PIL import Image
 from transformers import CLIPConfig, CLIPModel
 
+from ddpm import guiding
+from ddpm.config import Config
 from ddpm.denoising import Step, sample
 from ddpm.guidance import FORMS, WEIGHTS, guided_by, unit_gradient
 from ddpm.guide_config import Loss
 from ddpm.guides import LOSSES, SHIFTS, colour, for_encoder, open_clip, shifted, text
 from ddpm.guiding import rows_of
-from ddpm.pixels import to_tensor
+from ddpm.pixels import to_pixels, to_tensor
+from ddpm.stages import Bench
+from ddpm.tables import read_table
 from diffusion.process import eps_from_x_0
 from lab.errors import UserError
+from lab.processes import Processes
+from lab.run import Run
 from metrics.features import Encoder, read, see
 
 SIDE = 16
@@ -201,3 +208,33 @@ def test_mistakes_are_told():
         Loss(loss="colour", target="a tree")
     with pytest.raises(UserError, match="openai/clip-vit-base-patch32"):
         open_clip("/nowhere/clip")
+
+
+def test_the_stage_shows_what_was_led_and_draws_nothing_twice(unet, scheduler, tmp_path):
+    bench = Bench(unet, scheduler, None, torch.device("cpu"), torch.float32, Processes.alone())
+    losses = [
+        {"loss": "colour", "target": "teal", "scale": 0.3},
+        {"loss": "text", "target": "a house", "scale": 0.3, "views": 2, "family": "houses"},
+    ]
+    config = Config.model_validate({
+        "model": {"pretrained": "drawn"},
+        "sample": {"steps": 4, "batch_size": 2, "seed": 9},
+        "guide": {"losses": tuple(losses), "strengths": (0, 1), "pictures": 2, "measured": 3},
+    })  # fmt: skip
+    with Run(tmp_path, "led", "ddpm") as run:
+        assert {step.stage for step in guiding.stage(config, run, bench)}
+        table = read_table(run.folder / "guide" / "guidance.table.json")
+        first = [path.read_bytes() for path in sorted((run.folder / "guide").glob("*.png"))]
+        assert list(guiding.stage(config, run, bench)) == []
+        again = [path.read_bytes() for path in sorted((run.folder / "guide").glob("*.png"))]
+    assert [row[0] for row in table.rows] == [
+        "no guidance", "teal x 0.3", "a house x 0.3", "teal x 0.3 + a house x 0.3",
+    ]  # fmt: skip
+    assert table.columns[2:] == ("distance from teal", "distance from a house", "share of houses")
+    figures = np.array([row[2:] for row in table.rows], float)
+    assert figures[1, 0] < figures[0, 0] and figures[2, 1] < figures[0, 1]
+    assert first == again
+    plain = to_pixels(sample(unet, scheduler, seeds=[9, 10], steps=4))
+    with Image.open(tmp_path / "led" / "ddpm" / "guide" / "pictures" / "00.png") as image:
+        drawn = np.asarray(image).reshape(3, SIDE, SIDE, 3)
+    assert np.array_equal(drawn[:2], plain)
