@@ -7,7 +7,7 @@
 Each training seed is the experiment's inversion and skew, as `pseudoword run` does them, into
 OUTPUTS/NAME-SEED; the pictures of the untouched model are drawn once for all. What was stopped in
 the middle goes on when the command is given again. Strengths and alternatives are drawn with the
-first seed only. Some twenty minutes of one core.
+first seed only. 2,784 pictures of 12 steps, and three trainings of 120 steps.
 """
 
 import argparse

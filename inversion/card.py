@@ -93,9 +93,13 @@ def ship(
         asked: the configuration of the job skew that measured it.
     """
     file = folder / file_name(word.token)
-    write_atomically(file, lambda temporary: shutil.copyfile(word.path, temporary))
+    write_atomically(file, lambda temporary: _copy(word.path, temporary))
     write_text(folder / CARD, text(word, facts, asked))
     return [file, folder / CARD]
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def text(word: WordFile, facts: Mapping[str, Any] | None, asked: Mapping[str, Any] | None) -> str:
