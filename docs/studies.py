@@ -25,20 +25,10 @@ EXPERIMENTS = (
     "flowers",
     "faces",
 )
-PICTURES = {  # file of an experiment's job ddpm -> its name here, and its largest width in px
-    "manga-timesteps/study/timesteps.png": ("ddpm-timesteps", 1000),
-    "manga-randomness/study/randomness-T200-raw.png": ("ddpm-randomness-raw", 1000),
-    "manga-randomness/study/randomness-T200-scaled.png": ("ddpm-randomness-scaled", 1000),
-    "manga-randomness/study/samplers.png": ("ddpm-samplers", 900),
-    "nouns/schedules.png": ("ddpm-schedules", 1000),
-    "nouns/strip-schedules.png": ("ddpm-strip", 700),
-    "ukiyo-e/samples.png": ("ddpm-ukiyo-e", 700),
-    "guided-drawn/guide/guidance.png": ("ddpm-guided", 1000),
-    "guided-drawn/guide/curves.png": ("ddpm-guided-curves", 1100),
-}
-FILMS = {"nouns/film/film.gif": "ddpm-nouns.gif"}
-MARK = re.compile(r"(<!-- table: (\S+) -->\n).*?(\n?<!-- end of table -->)", re.DOTALL)
-"""In the page: a table of an experiment, such as nouns/schedules, is put between these."""
+WIDEST = 1000  # px of a picture on the page
+MARK = re.compile(r"(<!-- (table|picture): (\S+)(?: ([^\n]*?))? -->\n).*?(<!-- end -->)", re.DOTALL)
+"""In the page: between these a table of an experiment is put, such as nouns/schedules, or a
+picture, such as nouns/film/film.gif with its description."""
 
 
 def finished(experiment: str, outputs: Path) -> None:
@@ -53,42 +43,53 @@ def path_in(outputs: Path, name: str) -> Path:
     return outputs / experiment / "ddpm" / rest
 
 
-def save_picture(source: Path, name: str, width: int) -> None:
-    """Write a picture as JPEG, reduced where it is wider than `width`."""
+def save_picture(source: Path, target: Path) -> None:
+    """A picture as JPEG, reduced where it is wider than WIDEST; a film as it is."""
+    if source.suffix == ".gif":
+        data = source.read_bytes()
+        write_atomically(target, lambda path: path.write_bytes(data))
+        return
     with Image.open(source) as image:
         picture = image.convert("RGB")
-    if picture.width > width:
-        height = round(picture.height * width / picture.width)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    target = HERE / "pictures" / f"{name}.jpg"
-    write_atomically(target, lambda temporary: picture.save(temporary, quality=86))
-    print(target)
+    if picture.width > WIDEST:
+        height = round(picture.height * WIDEST / picture.width)
+        picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
+    write_atomically(target, lambda path: picture.save(path, quality=86))
 
 
-def with_tables(text: str, outputs: Path) -> str:
-    """The page with each marked table as its experiment has it now."""
+def filled(text: str, outputs: Path, pictures: Path) -> str:
+    """The page with each mark's table or picture as its experiment has it now; what an experiment
+    has not made yet stays as it is."""
 
-    def table(found: re.Match[str]) -> str:
-        path = path_in(outputs, found[2]).with_suffix(".md")
-        _, _, rest = path.read_text(encoding="utf-8").partition("\n\n")
-        return f"{found[1]}{rest.strip()}\n{found[3].lstrip()}"
+    def fill(found: re.Match[str]) -> str:
+        opening, kind, name, what, closing = found.groups()
+        if kind == "table":
+            path = path_in(outputs, name).with_suffix(".md")
+            if not path.exists():
+                return found[0]
+            _, _, rest = path.read_text(encoding="utf-8").partition("\n\n")
+            return f"{opening}{rest.strip()}\n{closing}"
+        path = path_in(outputs, name)
+        if not path.exists():
+            return found[0]
+        suffix = ".gif" if path.suffix == ".gif" else ".jpg"
+        target = pictures / f"ddpm-{name.partition('/')[0]}-{path.stem}{suffix}"
+        save_picture(path, target)
+        return f"{opening}![{what}](pictures/{target.name})\n{closing}"
 
-    return MARK.sub(table, text)
+    return MARK.sub(fill, text)
 
 
 def main() -> None:
-    """Every experiment, picture and table; or those of some experiments."""
+    """Run every experiment, then put what they made into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--outputs", type=Path, default=ROOT / "outputs", help="of the experiments")
+    parser.add_argument("--as-it-is", action="store_true", help="run nothing: take what is there")
     options = parser.parse_args()
-    for experiment in EXPERIMENTS:
+    for experiment in () if options.as_it_is else EXPERIMENTS:
         finished(experiment, options.outputs)
-    for source, (name, width) in PICTURES.items():
-        save_picture(path_in(options.outputs, source), name, width)
-    for source, name in FILMS.items():
-        data = path_in(options.outputs, source).read_bytes()
-        write_atomically(HERE / "pictures" / name, lambda path, data=data: path.write_bytes(data))
-    write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8"), options.outputs))
+    text = PAGE.read_text(encoding="utf-8")
+    write_text(PAGE, filled(text, options.outputs, HERE / "pictures"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+from PIL import Image
+
 from ddpm.tables import Table, save_table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -16,26 +18,33 @@ def script(name):
     return module
 
 
-def test_marked_tables_are_replaced_and_nothing_else(tmp_path):
+def test_what_is_marked_is_replaced_and_nothing_else(tmp_path):
     studies = script("studies")
     table = Table("A title", ("a", "b"), ((1, 0.5),), "How it was measured.")
     save_table(table, tmp_path / "x" / "ddpm" / "study", "found")
-    page = "before\n<!-- table: x/study/found -->\n| old |\n<!-- end of table -->\nafter\n"
-    once = studies.with_tables(page, tmp_path)
+    Image.new("RGB", (1200, 30)).save(tmp_path / "x" / "ddpm" / "seen.png")
+    page = (
+        "before\n<!-- table: x/study/found -->\n| old |\n<!-- end -->\nbetween\n"
+        "<!-- picture: x/seen.png what it is -->\n<!-- end -->\n"
+        "<!-- picture: x/later.png not there yet -->\n<!-- end -->\nafter\n"
+    )
+    once = studies.filled(page, tmp_path, tmp_path)
     assert once == (
         "before\n<!-- table: x/study/found -->\n| a | b |\n| ---: | ---: |\n| 1 | 0.5 |\n\n"
-        "How it was measured.\n<!-- end of table -->\nafter\n"
+        "How it was measured.\n<!-- end -->\nbetween\n"
+        "<!-- picture: x/seen.png what it is -->\n![what it is](pictures/ddpm-x-seen.jpg)\n"
+        "<!-- end -->\n<!-- picture: x/later.png not there yet -->\n<!-- end -->\nafter\n"
     )
-    assert studies.with_tables(once, tmp_path) == once
+    assert studies.filled(once, tmp_path, tmp_path) == once
+    with Image.open(tmp_path / "ddpm-x-seen.jpg") as image:
+        assert image.size == (1000, 25)
 
 
-def test_the_page_has_a_place_for_every_picture_and_file():
+def test_every_mark_is_of_an_experiment_that_is_there():
     studies = script("studies")
     page = (DOCS / "ddpm.md").read_text(encoding="utf-8")
-    for name, _ in studies.PICTURES.values():
-        assert f"pictures/{name}.jpg" in page
-    for name in studies.FILMS.values():
-        assert f"pictures/{name}" in page
+    marks = studies.MARK.findall(page)
+    assert len(marks) >= 10
+    assert {name.partition("/")[0] for _, _, name, _, _ in marks} <= set(studies.EXPERIMENTS)
     for experiment in studies.EXPERIMENTS:
         assert (DOCS.parent / "experiments" / f"{experiment}.yaml").exists()
-        assert (DOCS.parent / "experiments" / f"{experiment}-real.yaml").exists()
