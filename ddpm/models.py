@@ -70,7 +70,7 @@ def new_unet(model: Model, size: int, seed: int) -> Any:
     return unet
 
 
-def new_scheduler(schedule: Schedule, prediction: str = "epsilon") -> DDPMScheduler:
+def new_scheduler(schedule: Schedule, prediction: Any = "epsilon") -> DDPMScheduler:
     """The noise schedule as diffusers keeps it, for sampling by Ho et al. 2020, and what the model
     predicts, epsilon or v_prediction.
 
