@@ -69,6 +69,8 @@ def test_a_job_can_be_launched(command):
 
 
 def understood(file: str, overrides: list[str]) -> None:
+    if file.startswith("outputs/"):  # what a run leaves
+        return
     assert (ROOT / file).is_file(), f"{file} is not there"
     load_experiment(ROOT / file, overrides, cli.models(cli.JOBS))
 
