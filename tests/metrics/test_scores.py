@@ -49,7 +49,7 @@ def test_a_score_is_the_measures_of_its_features():
 
 
 def test_copies_of_the_training_set_are_near_and_shown_up():
-    """32 of them repeated come nearer than honest pictures too light in colour, by distance alone."""
+    """32 of them repeated come nearer than honest pictures of too light colours, by distance."""
     found = measured(pictures(200, 2)[np.arange(96) % 32])
     assert found.frechet < measured(pictures(96, 5, low=90)).frechet
     assert (found.learned, found.repeated) == (1, 1)
