@@ -26,6 +26,7 @@ EXPERIMENTS = (
     "faces",
 )
 WIDEST = 1000  # px of a picture on the page
+FRAMES = 30  # of a film on the page: noise does not compress
 MARK = re.compile(r"(<!-- (table|picture): (\S+)(?: ([^\n]*?))? -->\n).*?(<!-- end -->)", re.DOTALL)
 """In the page: between these a table of an experiment is put, such as nouns/schedules, or a
 picture, such as nouns/film/film.gif with its description."""
@@ -44,10 +45,9 @@ def path_in(outputs: Path, name: str) -> Path:
 
 
 def save_picture(source: Path, target: Path) -> None:
-    """A picture as JPEG, reduced where it is wider than WIDEST; a film as it is."""
+    """A picture as JPEG, reduced where it is wider than WIDEST; a film by `save_film`."""
     if source.suffix == ".gif":
-        data = source.read_bytes()
-        write_atomically(target, lambda path: path.write_bytes(data))
+        save_film(source, target)
         return
     with Image.open(source) as image:
         picture = image.convert("RGB")
@@ -55,6 +55,28 @@ def save_picture(source: Path, target: Path) -> None:
         height = round(picture.height * WIDEST / picture.width)
         picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
     write_atomically(target, lambda path: picture.save(path, quality=86))
+
+
+def save_film(source: Path, target: Path) -> None:
+    """A GIF with FRAMES of its frames, the first and the last among them, as long as it was."""
+    with Image.open(source) as film:
+        count = getattr(film, "n_frames", 1)
+        shown = min(count, FRAMES)
+        frames, milliseconds = [], 0
+        wanted = {round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)}
+        for index in range(count):
+            film.seek(index)
+            milliseconds += film.info.get("duration", 0)
+            if index in wanted:
+                still = film.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+                frames.append(still)
+    each = round(milliseconds / shown)
+    write_atomically(
+        target,
+        lambda path: frames[0].save(
+            path, "GIF", save_all=True, append_images=frames[1:], duration=each, loop=0
+        ),
+    )
 
 
 def filled(text: str, outputs: Path, pictures: Path) -> str:

@@ -40,6 +40,23 @@ def test_what_is_marked_is_replaced_and_nothing_else(tmp_path):
         assert image.size == (1000, 25)
 
 
+def test_a_film_keeps_its_ends_and_its_length(tmp_path):
+    studies = script("studies")
+    colours = [(2 * k, 0, 0) for k in range(100)]
+    first, *others = [Image.new("RGB", (8, 8), colour) for colour in colours]
+    first.save(tmp_path / "long.gif", save_all=True, append_images=others, duration=60)
+    studies.save_picture(tmp_path / "long.gif", tmp_path / "short.gif")
+    with Image.open(tmp_path / "short.gif") as film:
+        seen, length = [], 0
+        for index in range(film.n_frames):
+            film.seek(index)
+            length += film.info["duration"]
+            seen.append(film.convert("RGB").getpixel((0, 0)))
+    assert len(seen) == studies.FRAMES
+    assert seen[0] == colours[0] and seen[-1] == colours[-1]
+    assert length == 100 * 60
+
+
 def test_every_mark_is_of_an_experiment_that_is_there():
     studies = script("studies")
     page = (DOCS / "ddpm.md").read_text(encoding="utf-8")
