@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from ddpm.tables import Table, save_table
 
@@ -46,12 +46,11 @@ def test_a_film_keeps_its_ends_and_its_length(tmp_path):
     first, *others = [Image.new("RGB", (8, 8), colour) for colour in colours]
     first.save(tmp_path / "long.gif", save_all=True, append_images=others, duration=60)
     studies.save_picture(tmp_path / "long.gif", tmp_path / "short.gif")
+    seen, length = [], 0
     with Image.open(tmp_path / "short.gif") as film:
-        seen, length = [], 0
-        for index in range(film.n_frames):
-            film.seek(index)
-            length += film.info["duration"]
-            seen.append(film.convert("RGB").getpixel((0, 0)))
+        for frame in ImageSequence.Iterator(film):
+            length += frame.info["duration"]
+            seen.append(frame.convert("RGB").getpixel((0, 0)))
     assert len(seen) == studies.FRAMES
     assert seen[0] == colours[0] and seen[-1] == colours[-1]
     assert length == 100 * 60
