@@ -9,6 +9,7 @@ from ddpm.guide_config import Guide
 from ddpm.measure_config import Measure
 from ddpm.study_config import Film, Schedules, Study
 from lab.config import Section
+from lab.trackers import TrackerName
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -179,6 +180,9 @@ class Config(Section):
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
     """The numbers that the U-Net is computed in, while its weights stay fp32; auto: bf16 on a GPU
     that has it and fp32 elsewhere. bf16 also pays on CPUs that have it (AVX-512 BF16, AMX)."""
+    track: TrackerName = "none"
+    """Show the curves in tensorboard, wandb (Weights & Biases, which sends them to its servers) or
+    trackio as well; it has to be installed. metrics.jsonl holds them in any case."""
 
     @model_validator(mode="after")
     def _says_what_to_learn(self) -> "Config":

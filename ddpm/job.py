@@ -13,6 +13,7 @@ from ddpm.variants import asked_variants
 from lab.device import pick_autocast, pick_device
 from lab.processes import Processes
 from lab.run import Progress, Run
+from lab.trackers import require_tracker
 
 VERSION = 1  # raised when the same configuration would give another result
 Stage = Callable[[Config, Run, Bench], Iterator[Progress]]
@@ -43,6 +44,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         UserError: no pictures, no model, sizes that do not fit, a dtype that the device has not:
             all of it before anything is written.
     """
+    require_tracker(config.track)
     device = pick_device(config.device)
     dtype = pick_autocast(config.dtype, device, "ddpm.dtype")
     source = open_source(config.data) if config.data else None

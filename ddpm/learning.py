@@ -20,6 +20,7 @@ from lab import checkpoints
 from lab.errors import UserError
 from lab.processes import Processes
 from lab.run import Progress, Run, write_json
+from lab.trackers import tracked, within
 
 VERSION = 1  # raised when the same configuration would give another model
 MODEL, LEARNED, CHECKPOINTS = "model", "learned.json", "checkpoints"
@@ -87,6 +88,7 @@ def decisive(config: Config, include: set[str] | None = None) -> dict[str, Any]:
     settings = config.model_dump(mode="json", by_alias=True, include=include)
     if settings["model"]["prediction"] == "epsilon":
         del settings["model"]["prediction"]
+    settings.pop("track", None)  # what is told to others changes nothing
     return settings
 
 
@@ -144,7 +146,8 @@ def _train(
     run.keep_metrics(lambda line: line.get("stage") != label or line["step"] <= done)
     yield Progress(label, done, total)
     state = before
-    for step, state in train(trainer, before):
+    tracking = tracked(config.track, run, label, config, continued=done > 0)
+    for step, state in within(tracking, train(trainer, before)):
         losses.append(step.loss)
         run.metric(**line_of(label, step))
         last = state.step == total

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from inversion import rates
 from lab.captions import CaptionRules
 from lab.config import Section
+from lab.trackers import TrackerName
 
 TEMPLATES = (
     "a picture of [filewords] in the style of [name]",
@@ -295,6 +296,9 @@ class Config(NewWord):
     else fp32. fp16 is for GPUs without bf16: the loss is scaled so that small gradients survive."""
     attention: Literal["auto", "sdpa", "plain", "xformers"] = "auto"
     """auto is torch's scaled_dot_product_attention."""
+    track: TrackerName = "none"
+    """Show the curves in tensorboard, wandb (Weights & Biases, which sends them to its servers) or
+    trackio as well; it has to be installed. metrics.jsonl holds them in any case."""
     train: Train = Train()
     """Training."""
     objective: Objective = Objective()

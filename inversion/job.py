@@ -30,6 +30,7 @@ from lab.errors import UserError
 from lab.images import find_images
 from lab.memory import peak_memory
 from lab.run import Progress, Run, file_hash, write_json
+from lab.trackers import require_tracker
 
 VERSION = 2  # raised when the same configuration would give another result
 LEARNED, COST, STYLE, REPORT = "learned.json", "cost.json", "style.json", "report.html"
@@ -45,6 +46,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
             the word, a word, width, dtype or attention that does not fit: all of it before anything
             is written.
     """
+    require_tracker(config.track)
     examples = data.find_examples(config, run.sibling("cropping"))
     if config.balance is not None:
         examples = balanced(examples, config.balance, config.seed)
@@ -107,7 +109,7 @@ def _open(config: Config, examples: Sequence[Example], templates: Sequence[str])
 def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> dict:
     inputs = {
         "version": VERSION,
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", exclude={"track"}),
         "model": fingerprint(locate(config.model)),
         "examples": data.fingerprint(examples),
         "templates": templates,

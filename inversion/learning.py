@@ -18,6 +18,7 @@ from inversion.optimizing import showing
 from inversion.stopping import Measured
 from inversion.training import State, TrainStep, train
 from lab.run import Progress, Run
+from lab.trackers import tracked, within
 
 BEST = "best-{}"  # beside the checkpoints: the best word so far, as a file that programs load
 
@@ -43,7 +44,8 @@ def learn(
     )
     yield Progress(f"learning {config.word}", first, settings.steps)
     state, clock = before, time.perf_counter()
-    for done, state in train(sd, word, material, config, words.norms, before):
+    tracking = tracked(config.track, run, config.word, config, continued=first > 0)
+    for done, state in within(tracking, train(sd, word, material, config, words.norms, before)):
         run.metric(**line_of(config.word, done))
         spent["steps"] += time.perf_counter() - clock
         clock = time.perf_counter()

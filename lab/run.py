@@ -70,6 +70,8 @@ class Run:
         """True once `is_complete` found that there is nothing to do."""
         self.continues = False
         """True when what lies in the folder was begun with the same key: resume from it."""
+        self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        """Called with every line of metrics.jsonl once it is written: see lab.trackers."""
         self._record = dict(record or {})
         self._shown: list[dict[str, str]] = []
         self._notes: list[str] = []
@@ -120,6 +122,8 @@ class Run:
         line = json.dumps(_finite(values), ensure_ascii=False, default=_plain)
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+        for listener in self.listeners:
+            listener(values)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl. A last line torn by a crash does not count."""
