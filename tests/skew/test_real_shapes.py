@@ -1,12 +1,11 @@
 """The file for Stable Diffusion 1.5 and CLIP, from pictures to the page, on random weights.
 
-Every day with reduced widths. With PSEUDOWORD_REAL_SHAPES=1 also with the published shapes: 1.07
-billion weights of Stable Diffusion 1.5 and 0.43 of CLIP ViT-L/14, 5 GB of disk, 10 GB of memory and
-some minutes.
+Every day with reduced widths. With `-m real_size` also with the published shapes: 1.07 billion
+weights of Stable Diffusion 1.5 and 0.43 of CLIP ViT-L/14, 5 GB of disk, 10 GB of memory and some
+minutes.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +136,11 @@ def test_the_two_files_differ_in_model_data_and_prompts_only():
         assert changed <= about_the_world, changed - about_the_world
 
 
-@pytest.mark.parametrize("size", ["reduced", "real"])
+@pytest.mark.parametrize(
+    "size",
+    ["reduced", pytest.param("real", marks=[pytest.mark.real_size, pytest.mark.timeout(3600)])],
+)
 def test_from_pictures_to_the_page(tmp_path, doctors, size, capsys):
-    if size == "real" and not os.environ.get("PSEUDOWORD_REAL_SHAPES"):
-        pytest.skip("PSEUDOWORD_REAL_SHAPES=1 asks for it")
     dtype = "bf16" if size == "real" else "fp32"
     with torch.random.fork_rng():
         torch.manual_seed(0)
