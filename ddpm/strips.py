@@ -68,7 +68,7 @@ def schedule_figure(schedules: Sequence[Named], own: Tensor) -> Figure:
         kept = one.alpha_bar.sqrt()
         left.plot(kept, color=colour, linestyle=style, linewidth=1.6)
         ratio = one.alpha_bar / (1 - one.alpha_bar)
-        label = rf"{one.label}: $\sqrt{{\bar\alpha_T}}$ = {float(kept[-1]):.3f}"
+        label = rf"{one.label}: $\sqrt{{\bar\alpha_T}}$ = {float(kept[-1]):.3g}"
         right.plot(ratio.clamp(min=1e-12), color=colour, linestyle=style, label=label)
     left.plot(own.sqrt(), color="black", alpha=0.25, linewidth=6, label="this model's", zorder=0)
     left.set(ylabel=r"$\sqrt{\bar\alpha_t}$: the picture's part of $x_t$", ylim=(-0.02, 1.02))
@@ -127,7 +127,8 @@ def save_strip(
         cells += [enlarge(Image.fromarray(one), CELL) for one in pixels]
     heads = ["the picture", *(f"t = {t}" for t in timesteps)]
     about = f"t = 0 is the first of {len(rows[0][2])} timesteps; the noise is the same everywhere"
-    save_png(draw_sheet(cells, heads, [name for name, _, _ in rows], title, about), path)
+    names = [name.replace("_", " ") for name, _, _ in rows]  # lines break at spaces
+    save_png(draw_sheet(cells, heads, names, title, about), path)
 
 
 def schedules(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
