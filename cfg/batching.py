@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from diffusion.config import Memory
+from diffusion.fitting import budget_of, plan_drawing
 from diffusion.stable_diffusion import StableDiffusion
 from lab.device import noise
 from lab.memory import is_out_of_memory
@@ -26,19 +28,25 @@ WORTH = 0.97
 """A larger batch must need less than this share of the time; it costs memory and padding."""
 
 
-def batch_size_for(sd: StableDiffusion, chosen: int | str, folder: Path | None = None) -> int:
+def batch_size_for(
+    sd: StableDiffusion,
+    chosen: int | str,
+    folder: Path | None = None,
+    memory: Memory = "auto",
+    attention: str = "auto",
+) -> int:
     """Predictions computed at once: the chosen number; for "auto" the one kept in `folder`, else
-    what a measurement finds fastest, which is then kept there.
+    what a measurement finds fastest of the sizes that fit into `memory`, which is then kept there.
 
     A size is only taken where a row comes out the same, bit by bit, at every place in the batch:
     with unusual shapes and numbers of threads it may not, and the size is 1 then at worst.
     """
     if isinstance(chosen, int):
         return chosen
-    about = circumstances(sd)
+    about = circumstances(sd, memory)
     if folder is not None and (kept := kept_size(folder, about)):
         return kept
-    spent = measure(sd, candidates_for(sd))
+    spent = measure(sd, candidates_for(sd, memory, attention))
     best = choose(spent)
     if folder is not None:
         write_json(
@@ -47,7 +55,7 @@ def batch_size_for(sd: StableDiffusion, chosen: int | str, folder: Path | None =
     return best
 
 
-def circumstances(sd: StableDiffusion) -> dict[str, Any]:
+def circumstances(sd: StableDiffusion, memory: Memory = "auto") -> dict[str, Any]:
     """What a measurement holds for, as JSON."""
     name = torch.cuda.get_device_name(sd.device) if sd.device.type == "cuda" else "cpu"
     return {
@@ -56,6 +64,7 @@ def circumstances(sd: StableDiffusion) -> dict[str, Any]:
         "device": name,
         "dtype": str(sd.dtype),
         "threads": torch.get_num_threads(),
+        **({} if memory == "auto" else {"memory": memory}),
     }
 
 
@@ -69,12 +78,20 @@ def kept_size(folder: Path, about: dict[str, Any]) -> int | None:
         return None
 
 
-def candidates_for(sd: StableDiffusion) -> list[int]:
-    """The batch sizes worth trying for the model's latents on its device."""
+def candidates_for(
+    sd: StableDiffusion, memory: Memory = "auto", attention: str = "auto"
+) -> list[int]:
+    """The batch sizes worth trying for the model's latents on its device: where its memory is
+    counted, those that fit."""
     _, height, width = sd.latent_shape()
     kind = "cuda" if sd.device.type == "cuda" else "cpu"
     fitting = [size for size in CANDIDATES[kind] if size * height * width <= CELLS[kind]]
-    return fitting or [1]
+    fitting = fitting or [1]
+    budget = budget_of(memory, sd.device)
+    if budget is None:
+        return fitting
+    found = plan_drawing(sd, sd.latent_shape(), [1, *fitting], budget, attention=attention)
+    return [size for size in fitting if size <= found.at_once] or [found.at_once]
 
 
 def measure(

@@ -11,9 +11,11 @@ from cfg.forecast import duration, predictions_of, seconds_for
 from cfg.frames import missing
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
+from diffusion.fitting import Plan as Fitted
+from diffusion.fitting import budget_of, plan_drawing
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word, mentions
-from diffusion.stable_diffusion import StableDiffusion, open_model, what_computes
+from diffusion.stable_diffusion import StableDiffusion, open_model, rest, what_computes
 from diffusion.words import WordFile, require_words, words_in
 from lab.errors import UserError
 from lab.memory import enough_memory
@@ -33,7 +35,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     """
     words = find_words(config, run.sibling("inversion"))
     settings = what_decides_the_pixels(config, words)
-    key = run.fingerprint({"settings": settings, "config": config})
+    said = config.model_dump(mode="json", by_alias=True, exclude={"memory"})
+    key = run.fingerprint({"settings": settings, "config": said})
     processes = Processes(config.device)
     _forget_if_frames_are_gone(run.folder, run.is_main, processes)
     if run.is_complete(key, discard=[*MADE, LISTING]):
@@ -44,6 +47,13 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         add_word(sd, word.embedding.token, word.embedding.vectors)
     yield Progress("loading the model", 1, 1)
     size = _batch_size(config, run, sd, processes)
+    if budget_of(config.memory, sd.device) is not None:
+        fitted = _fitted(config, sd, size)
+        yield Progress("fitting into memory", 1, 1, fitted.sentence("predictions"))
+        run.note(fitted.sentence("predictions"))
+        run.manifest |= {"memory": fitted.facts()}
+        if fitted.resting:
+            rest(sd, fitted.resting)
     plan = plan_of(config, words, settings, size, run.folder / "frames")
     run.manifest |= _account(config, sd, plan)
     _note_cut_prompts(plan, sd, run)
@@ -66,8 +76,9 @@ def forecast(config: Config, run: Run) -> list[str]:
         words = []
         notes.append(f"as it stands, {problem}")
     sd = open_model(config)
-    kept = kept_size(run.folder, circumstances(sd)) if config.batch_size == "auto" else None
-    size = kept or batch_size_for(sd, config.batch_size)
+    about = circumstances(sd, config.memory)
+    kept = kept_size(run.folder, about) if config.batch_size == "auto" else None
+    size = kept or batch_size_for(sd, config.batch_size, None, config.memory, config.attention)
     settings = what_decides_the_pixels(config, words)
     plan = plan_of(config, words, settings, size, run.folder / "frames")
     every = missing([frame for line in plan.lines for frame in plan.frames(line)])
@@ -85,7 +96,14 @@ def forecast(config: Config, run: Run) -> list[str]:
         )
     whole = f"{len(plan.lines)} x {len(plan.scales):,} scales, batch size {size}"
     todo = said[0] if len(said) == 1 else f"at least {said[0]}; at most {said[1]}"
-    return [f"{whole}; to draw: {todo}; film and report not counted", *notes]
+    memory = _fitted(config, sd, size).sentence("predictions")
+    return [f"{whole}; to draw: {todo}; film and report not counted", memory, *notes]
+
+
+def _fitted(config: Config, sd: StableDiffusion, size: int) -> Fitted:
+    """How `size` predictions at once fit on the device; counted only where somebody asks."""
+    budget = budget_of(config.memory, sd.device)
+    return plan_drawing(sd, sd.latent_shape(), [size], budget, attention=config.attention)
 
 
 def plan_of(
@@ -118,10 +136,11 @@ def _forget_if_frames_are_gone(folder: Path, is_main: bool, processes: Processes
 
 def _batch_size(config: Config, run: Run, sd: StableDiffusion, processes: Processes) -> int:
     """The same for all processes: the first one measures, the others read what it wrote."""
+    chosen, kept = config.batch_size, run.folder
     if run.is_main:
-        batch_size_for(sd, config.batch_size, run.folder)
+        batch_size_for(sd, chosen, kept, config.memory, config.attention)
     processes.wait()
-    return batch_size_for(sd, config.batch_size, run.folder)
+    return batch_size_for(sd, chosen, kept, config.memory, config.attention)
 
 
 def find_words(config: Config, inversion: Path) -> list[WordFile]:

@@ -1,8 +1,12 @@
 """What every job that draws with a Stable Diffusion, or teaches one, is told about it."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from lab.config import Section
+
+Memory = Literal["auto"] | Annotated[float, Field(gt=0)]
 
 
 class UsesModel(Section):
@@ -25,3 +29,7 @@ class UsesModel(Section):
     """Numbers the model computes in; auto: fp32 on a CPU, fp16 on a GPU."""
     attention: Literal["auto", "sdpa", "xformers", "plain"] = "auto"
     """Implementation of attention; auto is PyTorch's own (sdpa)."""
+    memory: Memory = "auto"
+    """What the work may take on the device, in GB: 6, 8, 12 or 24 to plan as for such a card; auto:
+    what is free on the GPU, and on a CPU nothing is chosen by memory. It limits batch sizes that
+    are auto."""

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from lab.device import set_attention
 
 GB = 2**30
 OVERHEAD = 1.0 * GB
@@ -95,32 +98,42 @@ def of_training(
     *,
     gradient_checkpointing: bool = False,
     beside: int = 0,
+    attention: str = "auto",
+    text_encoder: Any = None,
 ) -> Footprint:
     """A step of textual inversion: U-Net forward and backward to the text, weights frozen.
 
     `unet` is the configuration of a UNet2DConditionModel, `latents` their shape [b, 4, h, w],
-    `beside` the bytes of what else lies on the device (the text encoder).
+    `beside` the bytes of what else lies on the device. `text_encoder` is the configuration of the
+    CLIPTextModel that the gradient passes on its way to the rows: what it keeps is counted, its
+    weights are not (they are `beside`).
     """
-    with _imagined(unet, dtype) as model:
+    with _imagined(unet, dtype, attention) as model:
         if gradient_checkpointing:
             model.enable_gradient_checkpointing()
             model.train()  # diffusers checkpoints in training only
         x = torch.empty(tuple(latents), dtype=dtype)
         text = torch.empty(latents[0], 77, unet["cross_attention_dim"], dtype=dtype)
         text.requires_grad_()
+        encode = (lambda: text) if text_encoder is None else _encoder(text_encoder, dtype, len(x))
 
         def step() -> None:
-            eps = model(x, 500, encoder_hidden_states=text).sample
+            eps = model(x, 500, encoder_hidden_states=encode()).sample
             eps.float().square().mean().backward()
 
         return Footprint(bytes_of(model) + beside, peak_of(step))
 
 
 def of_prediction(
-    unet: Any, dtype: torch.dtype, latents: Sequence[int], *, beside: int = 0
+    unet: Any,
+    dtype: torch.dtype,
+    latents: Sequence[int],
+    *,
+    beside: int = 0,
+    attention: str = "auto",
 ) -> Footprint:
     """One evaluation of the U-Net without gradients; parameters as in `of_training`."""
-    with _imagined(unet, dtype) as model, torch.no_grad():
+    with _imagined(unet, dtype, attention) as model, torch.no_grad():
         x = torch.empty(tuple(latents), dtype=dtype)
         text = torch.empty(latents[0], 77, unet["cross_attention_dim"], dtype=dtype)
         work = peak_of(lambda: model(x, 500, encoder_hidden_states=text).sample)
@@ -137,11 +150,26 @@ def of_decoding(vae: Any, dtype: torch.dtype, latents: Sequence[int]) -> Footpri
 
 
 @contextmanager
-def _imagined(unet: Any, dtype: torch.dtype) -> Iterator[Any]:
+def _imagined(unet: Any, dtype: torch.dtype, attention: str) -> Iterator[Any]:
     with FakeTensorMode():
         with _default(dtype):  # what has no content cannot be converted afterwards
             model: Any = UNet2DConditionModel.from_config(unet)
+        if attention == "plain":  # the others keep no large matrices
+            set_attention(model, attention)
         yield model.eval().requires_grad_(False)
+
+
+def _encoder(config: Any, dtype: torch.dtype, count: int) -> Callable[[], Tensor]:
+    """The text encoder on `count` prompts, with a gradient to its table of words."""
+    given = config if isinstance(config, CLIPTextConfig) else CLIPTextConfig(**config)
+    with _default(dtype):
+        model = CLIPTextModel(given).eval().requires_grad_(False)
+    length = given.max_position_embeddings or 77
+    rows = torch.empty(count, length, given.hidden_size or 768, dtype=dtype).requires_grad_()
+    token_ids = torch.zeros(count, length, dtype=torch.long)
+    table: Any = model.get_input_embeddings()
+    table.register_forward_hook(lambda *_: rows * 1)  # instead of a gradient of the whole table
+    return lambda: model(token_ids)[0]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from diffusion.pseudo_word import Word, place
-from diffusion.stable_diffusion import StableDiffusion
+from diffusion.stable_diffusion import StableDiffusion, at_work
 from lab.errors import UserError
 
 
@@ -24,7 +24,8 @@ def encode_prompts(sd: StableDiffusion, prompts: Sequence[str]) -> Tensor:
     for prompt in prompts:
         if prompt not in encoded:
             token_ids = tokenize(sd, prompt).to(sd.device)
-            encoded[prompt] = sd.text_encoder(token_ids)[0]
+            with at_work(sd, "text_encoder"):
+                encoded[prompt] = sd.text_encoder(token_ids)[0]
     return torch.cat([encoded[prompt] for prompt in prompts])
 
 

@@ -64,6 +64,8 @@ class StableDiffusion:
     fingerprint: str
     words: dict[str, Word] = field(default_factory=dict)
     """Learned words that prompts may use, by token: `diffusion.pseudo_word.register` adds them."""
+    resting: set[str] = field(default_factory=set)
+    """The parts that wait in the computer's memory until they are needed: see `rest`."""
 
     @property
     def vae_factor(self) -> int:
@@ -231,6 +233,31 @@ def make_scheduler(sd: StableDiffusion, name: str, steps: int):
     return scheduler
 
 
+def rest(sd: StableDiffusion, part: str) -> None:
+    """Let "vae" or "text_encoder" wait in the computer's memory: `encode`, `decode` and
+    `encode_prompts` fetch it and put it back, which changes no bit and costs some hundredths of a
+    second."""
+    sd.resting.add(part)
+    _move(getattr(sd, part), torch.device("cpu"))
+
+
+@contextmanager
+def at_work(sd: StableDiffusion, part: str) -> Iterator[None]:
+    """Within it a part that rests is on the device."""
+    if part not in sd.resting:
+        yield
+        return
+    _move(getattr(sd, part), sd.device)
+    try:
+        yield
+    finally:
+        _move(getattr(sd, part), torch.device("cpu"))
+
+
+def _move(module: nn.Module, device: torch.device) -> None:
+    module.to(device)
+
+
 @torch.no_grad()
 def encode(sd: StableDiffusion, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Pixels [N, 3, H, W] in -1..1 to mean and standard deviation [N, 4, h, w] of their latents.
@@ -239,10 +266,11 @@ def encode(sd: StableDiffusion, pixels: Tensor) -> tuple[Tensor, Tensor]:
     `mean + std * noise` is what the U-Net was trained on.
     """
     means, deviations = [], []
-    for part, real in _constant_parts(pixels, pixels.shape[-2] * pixels.shape[-1]):
-        latents = sd.vae.encode(part.to(sd.device, sd.dtype), return_dict=False)[0]
-        means.append(latents.mean[:real].float())
-        deviations.append(latents.std[:real].float())
+    with at_work(sd, "vae"):
+        for part, real in _constant_parts(pixels, pixels.shape[-2] * pixels.shape[-1]):
+            latents = sd.vae.encode(part.to(sd.device, sd.dtype), return_dict=False)[0]
+            means.append(latents.mean[:real].float())
+            deviations.append(latents.std[:real].float())
     scale = sd.vae.config["scaling_factor"]
     return torch.cat(means) * scale, torch.cat(deviations) * scale
 
@@ -252,10 +280,11 @@ def decode(sd: StableDiffusion, latents: Tensor) -> np.ndarray:
     """Latents [N, 4, h, w], scaled as in `encode`, to pictures: uint8 [N, H, W, 3]."""
     pictures = []
     area = latents.shape[-2] * latents.shape[-1] * sd.vae_factor**2
-    for part, real in _constant_parts(latents, area):
-        scaled = (part.to(sd.device) / sd.vae.config["scaling_factor"]).to(sd.dtype)
-        pixels = sd.vae.decode(scaled, return_dict=False)[0][:real].float()
-        pictures.append(((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu())
+    with at_work(sd, "vae"):
+        for part, real in _constant_parts(latents, area):
+            scaled = (part.to(sd.device) / sd.vae.config["scaling_factor"]).to(sd.dtype)
+            pixels = sd.vae.decode(scaled, return_dict=False)[0][:real].float()
+            pictures.append(((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu())
     return torch.cat(pictures).permute(0, 2, 3, 1).contiguous().numpy()
 
 

@@ -49,7 +49,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     require_words(config, texts, words)
     settings = _what_decides_the_pixels(config)
     hashes = {token: word.sha256 for token, word in used.items()}
-    key = run.fingerprint({"settings": settings, "config": config, "words": hashes})
+    said = config.model_dump(mode="json", by_alias=True, exclude={"memory"})
+    key = run.fingerprint({"settings": settings, "config": said, "words": hashes})
     processes = Processes(config.device)
     processes.wait()
     if _something_is_gone(run):

@@ -113,7 +113,7 @@ def _open(config: Config, question: Question, learned: WordFile | None) -> Opene
 
 def _inputs(config: Config, learned: WordFile | None) -> dict[str, Any]:
     return {
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", exclude={"memory"}),
         "settings": _what_decides_the_pixels(config),
         "word": learned and learned.sha256,
     }
