@@ -28,6 +28,7 @@ from diffusion.stable_diffusion import (
     decode,
     make_scheduler,
 )
+from diffusion.weights import of_one_length
 from lab.device import generator_for, noise, padded_chunks
 from lab.errors import UserError
 
@@ -230,10 +231,12 @@ def start(
     for text in dict.fromkeys(t for p in pictures for t in (p.prompt, p.negative_prompt)):
         if text not in encoded:
             encoded[text] = encode_prompts(sd, [text])
+    texts = [*(p.prompt for p in pictures), *(p.negative_prompt for p in pictures)]
+    states = torch.cat(of_one_length([encoded[text] for text in texts]))
     return {
         "x_T": torch.stack([noise(shape, p.seed, 0) for p in pictures]),
-        "cond": torch.cat([encoded[p.prompt] for p in pictures]),
-        "uncond": torch.cat([encoded[p.negative_prompt] for p in pictures]),
+        "cond": states[: len(pictures)],
+        "uncond": states[len(pictures) :],
         "guidance_scale": torch.tensor([p.scale for p in pictures]),
         "noise_seeds": [p.seed for p in pictures],
         "names": [Names((p.seed, shape), p.prompt, p.negative_prompt) for p in pictures],

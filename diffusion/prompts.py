@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.pseudo_word import Word, place
+from diffusion.pseudo_word import place, word_at
 from diffusion.stable_diffusion import StableDiffusion, at_work
+from diffusion.weights import chunks_of, encode_weighted, of_one_length
 from lab.errors import UserError
 
 
@@ -18,15 +19,21 @@ def encode_prompts(sd: StableDiffusion, prompts: Sequence[str]) -> Tensor:
     A word of several vectors is written once in the prompt and stands for all of them. Each
     different prompt is encoded once and alone, so its encoding does not depend on the prompts
     beside it, in any bit. What exceeds the encoder's 77 tokens is cut, as everywhere: see
-    `cut_off`.
+    `cut_off`. Where the model was opened with `prompt_weights`, brackets weigh, and a prompt of
+    more than 77 tokens has as many states more: see `diffusion.weights`.
     """
     encoded: dict[str, Tensor] = {}
     for prompt in prompts:
         if prompt not in encoded:
-            token_ids = tokenize(sd, prompt).to(sd.device)
             with at_work(sd, "text_encoder"):
-                encoded[prompt] = sd.text_encoder(token_ids)[0]
-    return torch.cat([encoded[prompt] for prompt in prompts])
+                encoded[prompt] = _encoded(sd, prompt)
+    return torch.cat(of_one_length([encoded[prompt] for prompt in prompts]))
+
+
+def _encoded(sd: StableDiffusion, prompt: str) -> Tensor:
+    if sd.prompt_weights:
+        return encode_weighted(sd, prompt)
+    return sd.text_encoder(tokenize(sd, prompt).to(sd.device))[0]
 
 
 def tokenize(sd: StableDiffusion, prompt: str) -> Tensor:
@@ -59,7 +66,7 @@ def cut_off(sd: StableDiffusion, prompt: str) -> str:
     plain: list[int] = []
     position, end = 0, len(token_ids) - 1
     while position < end:
-        word = _word_at(sd, token_ids, position)
+        word = word_at(sd, token_ids, position)
         count = len(word.token_ids) if word else 1
         missing = min(count, position + count - room)
         if word is None and missing > 0:
@@ -75,20 +82,16 @@ def cut_off(sd: StableDiffusion, prompt: str) -> str:
 def notes_of_cuts(sd: StableDiffusion, prompts: Sequence[str]) -> list[str]:
     """A sentence for each different prompt that is longer than the text encoder reads."""
     length = sd.tokenizer.model_max_length
+    if sd.prompt_weights:
+        for prompt in prompts:
+            chunks_of(sd, prompt)  # nothing is cut; what cannot be read is refused
+        return []
     return [
         f"the prompt {prompt!r} is longer than the model's {length} tokens; it does not see "
         f"{lost!r}"
         for prompt in dict.fromkeys(prompts)
         if (lost := cut_off(sd, prompt))
     ]
-
-
-def _word_at(sd: StableDiffusion, token_ids: Sequence[int], position: int) -> Word | None:
-    """The learned word whose vectors begin at a place of a prompt's ids."""
-    for word in sd.words.values():
-        if tuple(token_ids[position : position + len(word.token_ids)]) == word.token_ids:
-            return word
-    return None
 
 
 def require_known_words(sd: StableDiffusion, prompt: str, learned: Sequence[str] = ()) -> None:

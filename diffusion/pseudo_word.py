@@ -163,6 +163,14 @@ def place(sd, token_ids: Sequence[int]) -> list[int]:
     return placed
 
 
+def word_at(sd, token_ids: Sequence[int], position: int) -> Word | None:
+    """The learned word whose vectors begin at a place of a prompt's ids."""
+    for word in sd.words.values():
+        if tuple(token_ids[position : position + len(word.token_ids)]) == word.token_ids:
+            return word
+    return None
+
+
 def _stands_at(sd, word: Word, token_ids: Sequence[int], position: int) -> bool:
     if tuple(token_ids[position : position + len(word.trigger)]) != word.trigger:
         return False

@@ -66,6 +66,8 @@ class StableDiffusion:
     """Learned words that prompts may use, by token: `diffusion.pseudo_word.register` adds them."""
     resting: set[str] = field(default_factory=set)
     """The parts that wait in the computer's memory until they are needed: see `rest`."""
+    prompt_weights: bool = False
+    """Whether brackets in prompts weigh, as in AUTOMATIC1111: see diffusion/weights.py."""
 
     @property
     def vae_factor(self) -> int:
@@ -151,7 +153,7 @@ def load(
 
 def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
     """Load what a job's settings name; `dtype` where the job chooses for itself."""
-    return load(
+    sd = load(
         config.model,
         config.device,
         dtype or config.dtype,
@@ -160,6 +162,8 @@ def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
         tokenizer=config.tokenizer,
         revision=config.revision,
     )
+    sd.prompt_weights = config.prompt_weights
+    return sd
 
 
 def weights_of(config: UsesModel) -> str:
@@ -177,6 +181,7 @@ def what_computes(config: UsesModel) -> dict[str, Any]:
         "dtype": str(pick_dtype(config.dtype, device)),
         "attention": "sdpa" if config.attention == "auto" else config.attention,
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+        **({"prompt_weights": True} if config.prompt_weights else {}),
     }
 
 
