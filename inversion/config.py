@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from diffusion.config import Memory
 from inversion import rates
 from lab.captions import CaptionRules
 from lab.config import Section
@@ -50,9 +51,10 @@ class Train(Section):
     leaves the nearly clean out, which say much about texture and nothing about what is drawn."""
     flip: bool = True
     """Mirror half of the pictures; turn off for writing, maps, or faces that are not symmetric."""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Literal["auto"] | bool = "auto"
     """Compute the U-Net's inner values twice instead of keeping them: about a third slower, and
-    far less memory."""
+    far less memory. auto: where a step's part would not fit into `memory` otherwise. Where it does
+    not fit even so, there are more parts."""
     compile: bool = False
     """Let torch.compile translate the U-Net: a minute or more at the start, then faster steps.
     Pays from some hundred steps on a GPU; refused where there is no compiler."""
@@ -296,6 +298,9 @@ class Config(NewWord):
     else fp32. fp16 is for GPUs without bf16: the loss is scaled so that small gradients survive."""
     attention: Literal["auto", "sdpa", "plain", "xformers"] = "auto"
     """auto is torch's scaled_dot_product_attention."""
+    memory: Memory = "auto"
+    """What training may take on the device, in GB: 6, 8, 12 or 24 to plan as for such a card; auto:
+    what is free on the GPU, and on a CPU nothing is chosen by memory. The steps stay the same."""
     track: TrackerName = "none"
     """Show the curves in tensorboard, wandb (Weights & Biases, which sends them to its servers) or
     trackio as well; it has to be installed. metrics.jsonl holds them in any case."""

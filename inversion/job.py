@@ -1,7 +1,7 @@
 """The inversion job: pictures -> latents -> training -> words, previews, measurements, a report."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from diffusion.fitting import budget_of
 from diffusion.formats import save_embedding
 from diffusion.pseudo_word import PseudoWord, is_new, training_rows
-from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate
+from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate, rest
 from inversion import checks, data, evaluation, previews, report
 from inversion.balance import balanced, sentence
 from inversion.batches import Material
@@ -22,6 +23,7 @@ from inversion.initial import Words, embeddings_used, file_name, other_tokens, p
 from inversion.latents import FOLDER, encode_pictures
 from inversion.learning import learn
 from inversion.neighbours import describe
+from inversion.speed import fitted, plan_for
 from inversion.stopping import planned_ending
 from inversion.templates import read_templates
 from inversion.training import State
@@ -29,7 +31,7 @@ from lab.device import pick_device, pick_dtype
 from lab.errors import UserError
 from lab.images import find_images
 from lab.memory import peak_memory
-from lab.run import Progress, Run, file_hash, write_json
+from lab.run import Progress, Run, file_hash, process_count, write_json
 from lab.trackers import require_tracker
 
 VERSION = 2  # raised when the same configuration would give another result
@@ -64,8 +66,9 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     for note in notes:
         run.note(note)
     cache = run.folder.parent.parent / FOLDER
+    taught = yield from _fitted(config, run, sd, shapes)
     latents = yield from encode_pictures(sd, examples, shapes, weights, cache)
-    for variant, words in zip(variants(config), prepared, strict=True):
+    for variant, words in zip(variants(taught), prepared, strict=True):
         folder = report.folder_of(run.folder, config, variant)
         if not (run.continues and (folder / LEARNED).exists()):
             others = other_tokens(config)
@@ -79,6 +82,35 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_main:
         report.save(run, config, examples, run.folder / REPORT)
         run.show(run.folder / REPORT, "how the word was learned, on one page")
+
+
+def forecast(config: Config, run: Run) -> list[str]:
+    """What `run` would learn from and the memory that takes, in sentences; nothing is written."""
+    sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
+    side = config.resolution or sd.resolution
+    try:
+        examples = data.find_examples(config, run.sibling("cropping"))
+        shapes, said = checks.shapes_of(sd, config, examples), f"{len(examples)} pictures"
+    except UserError as problem:  # an earlier section of the experiment may be about to make them
+        shapes, said = [(side, side)], f"as it stands, {problem}"
+    plan = plan_for(sd, config, shapes, process_count())
+    steps = f"at most {config.train.steps} steps of {config.train.batch_size} pictures"
+    return [said, steps, plan.sentence("pictures")]
+
+
+def _fitted(
+    config: Config, run: Run, sd: StableDiffusion, shapes: Sequence[tuple[int, int]]
+) -> Generator[Progress, None, Config]:
+    """The configuration with what the device's memory leaves open, told to the user."""
+    if budget_of(config.memory, sd.device) is None:
+        return config
+    plan = plan_for(sd, config, shapes, process_count())
+    yield Progress("fitting into memory", 1, 1, plan.sentence("pictures"))
+    run.note(plan.sentence("pictures"))
+    run.manifest |= {"memory": plan.facts()}
+    if plan.resting:
+        rest(sd, plan.resting)  # whoever encodes or decodes fetches it
+    return fitted(config, plan, process_count())
 
 
 class Opened(NamedTuple):
@@ -107,9 +139,11 @@ def _open(config: Config, examples: Sequence[Example], templates: Sequence[str])
 
 
 def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> dict:
+    said = config.model_dump(mode="json", exclude={"track", "memory"})
+    said["train"]["gradient_checkpointing"] = False  # it changes no bit
     inputs = {
         "version": VERSION,
-        "config": config.model_dump(mode="json", exclude={"track"}),
+        "config": said,
         "model": fingerprint(locate(config.model)),
         "examples": data.fingerprint(examples),
         "templates": templates,

@@ -1,12 +1,43 @@
 """How the U-Net is computed while it teaches: with less memory, or translated beforehand."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from diffusion.fitting import Plan, budget_of, plan_training
 from diffusion.stable_diffusion import StableDiffusion
-from inversion.config import Train
+from inversion.config import Config, Train
 from lab.errors import UserError
+
+
+def plan_for(
+    sd: StableDiffusion, config: Config, shapes: Sequence[tuple[int, int]], processes: int
+) -> Plan:
+    """How a process's part of a step fits on the device; `shapes` are those of the pictures."""
+    width, height = max(shapes, key=lambda shape: shape[0] * shape[1])
+    settings = config.train
+    mine = math.ceil(settings.batch_size / processes)
+    return plan_training(
+        sd,
+        sd.latent_shape(height, width),
+        math.ceil(mine / settings.gradient_accumulation),
+        budget_of(config.memory, sd.device),
+        settings.gradient_checkpointing,
+        attention=config.attention,
+        previews=len(config.previews.prompts),
+    )
+
+
+def fitted(config: Config, plan: Plan, processes: int) -> Config:
+    """The same training, its steps computed as planned."""
+    mine = math.ceil(config.train.batch_size / processes)
+    chosen = {
+        "gradient_checkpointing": plan.checkpointing,
+        "gradient_accumulation": math.ceil(mine / plan.at_once),
+    }
+    return config.model_copy(update={"train": config.train.model_copy(update=chosen)})
 
 
 def prepared(sd: StableDiffusion, settings: Train) -> StableDiffusion:
@@ -15,7 +46,7 @@ def prepared(sd: StableDiffusion, settings: Train) -> StableDiffusion:
     Raises:
         UserError: torch.compile has no compiler here.
     """
-    if settings.gradient_checkpointing:
+    if settings.gradient_checkpointing is True:  # auto was decided before, or nothing is counted
         sd.unet.enable_gradient_checkpointing()
     else:
         sd.unet.disable_gradient_checkpointing()
