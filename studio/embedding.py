@@ -1,4 +1,4 @@
-"""`pseudoword embedding`: look at embedding files, and write them for other programs."""
+"""`pseudoword embedding`: look at embedding files, write them for other programs, send them."""
 
 import argparse
 import sys
@@ -16,13 +16,14 @@ examples:
   pseudoword embedding inspect downloads/*.pt --model runwayml/stable-diffusion-v1-5
   pseudoword embedding convert patchwork.safetensors patchwork.pt --to a1111
   pseudoword embedding convert patchwork.safetensors patchwork.png --to a1111-png --picture best.png
+  pseudoword embedding upload patchwork.safetensors me/patchwork
 
 Nothing in a file is ever executed: a pickle with anything but vectors in it is refused.
 """
 
 
 def add_parsers(commands: Any, kind: type[argparse.ArgumentParser]) -> None:
-    """Add `embedding inspect` and `embedding convert` to the program's commands."""
+    """Add `embedding inspect`, `convert` and `upload` to the program's commands."""
     keep = argparse.RawDescriptionHelpFormatter
     about = _ABOUT[0].upper() + _ABOUT[1:] + "."
     embedding = commands.add_parser(
@@ -54,12 +55,29 @@ def add_parsers(commands: Any, kind: type[argparse.ArgumentParser]) -> None:
     converting.add_argument(
         "--force", action="store_true", help="overwrite OUT if it is there already"
     )
+    about = "send a word and its card to the Hugging Face Hub"
+    sending = actions.add_parser("upload", help=about, description=about.capitalize() + ".")
+    sending.add_argument("source", metavar="FILE", help="a learned word, as .safetensors")
+    sending.add_argument("repository", metavar="OWNER/NAME", help="where to; made if need be")
+    sending.add_argument(
+        "--public", action="store_true", help="let everybody see a repository that has to be made"
+    )
+    sending.add_argument(
+        "--force", action="store_true", help="replace a word and a card that are there already"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code is 2 where a file is no embedding."""
     if arguments.action == "inspect":
         return _inspect(arguments.files, arguments.model)
+    if arguments.action == "upload":
+        from studio.upload import upload
+
+        print(upload(
+            arguments.source, arguments.repository, public=arguments.public, force=arguments.force
+        ))  # fmt: skip
+        return 0
     return _convert(arguments)
 
 

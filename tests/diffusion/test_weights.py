@@ -19,7 +19,7 @@ def literal(tiny_sd_folder):
     """Its last layer norm as if it were trained: else the mean of all states is 0."""
     sd = load(str(tiny_sd_folder), device="cpu")
     with torch.no_grad():
-        sd.text_encoder.final_layer_norm.bias += torch.linspace(-0.1, 0.3, 32)
+        sd.text_encoder.final_layer_norm.bias.add_(torch.linspace(-0.1, 0.3, 32))
     return sd
 
 
