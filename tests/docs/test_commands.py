@@ -1,5 +1,6 @@
 """What the pages tell people to type can be typed: commands, experiment files, settings."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,14 +12,25 @@ from studio import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
 STARTS = ("pseudoword ", "accelerate launch ", "python ", "make ")
+
+
+def text_of(page: Path) -> str:
+    """A page; of a notebook its text, and the commands of its cells as blocks of code."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    lines = [line for cell in json.loads(text)["cells"] for line in cell["source"]]
+    lines = [f"    {line[1:]}" if line.startswith("!") else line for line in lines]
+    return "\n".join(line.rstrip("\n") for line in lines)
 
 
 def commands() -> list[tuple[str, str]]:
     """(page, command) of every command in a block of code or between backticks."""
     found = []
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for page in [*PAGES, *NOTEBOOKS]:
+        text = text_of(page).replace("\\\n", " ")
         spans = [line.removeprefix("    ") for line in text.splitlines() if line.startswith("    ")]
         spans += [
             line
