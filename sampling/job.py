@@ -1,16 +1,17 @@
 """The job `sample`: prompts x words x scales x seeds -> single pictures and labelled grids."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from cfg.sampling import sample
+from diffusion.fitting import budget_of, plan_drawing
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word
 from diffusion.sources import locate
-from diffusion.stable_diffusion import StableDiffusion, open_model, weights_of, what_computes
+from diffusion.stable_diffusion import StableDiffusion, open_model, rest, weights_of, what_computes
 from diffusion.words import require_words, words_in
 from lab.images import save_png
 from lab.memory import enough_memory
@@ -67,7 +68,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     for sentence in notes_of_cuts(sd, texts):
         run.note(sentence)
     yield Progress("loading the model", 1, 1)
-    batch_size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
+    batch_size = yield from _batch_size(config, run, sd)
     sheets = sheets_of(config, words, run.folder / "pictures", settings, batch_size)
     with enough_memory(f"set sample.batch_size below {batch_size}, or sample.dtype to fp16"):
         yield from _draw(config, run, sd, all_of(sheets), batch_size, processes)
@@ -89,6 +90,24 @@ def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
         "version": VERSION,
         **what_computes(config),
     }
+
+
+def _batch_size(config: Config, run: Run, sd: StableDiffusion) -> Generator[Progress, None, int]:
+    """What suits the device, or less where that does not fit; told to the user. It depends on the
+    whole of a GPU's memory, so that the same file gives the same bytes however busy it is."""
+    latents = _latents(sd, config)
+    size = batch_size_for(latents, sd.device.type, config.batch_size)
+    budget = budget_of(config.memory, sd.device, whole=True)
+    if budget is None:
+        return size
+    sizes = range(1, size + 1) if config.batch_size == "auto" else [size]
+    plan = plan_drawing(sd, latents, sizes, budget, attention=config.attention)
+    yield Progress("fitting into memory", 1, 1, plan.sentence("predictions"))
+    run.note(plan.sentence("predictions"))
+    run.manifest |= {"memory": plan.facts()}
+    if plan.resting:
+        rest(sd, plan.resting)
+    return plan.at_once
 
 
 def _latents(sd: StableDiffusion, config: Config) -> tuple[int, int, int]:
@@ -159,6 +178,7 @@ def _draw_chunk(
             size=size,
             model_hash=model_hash,
             model=Path(config.model).stem,
+            prompt_weights=config.prompt_weights,
         )
         text = {"parameters": about, "prompt": picture.row.prompt, KEY: picture.key}
         save_png(Image.fromarray(pixels), picture.path, text)

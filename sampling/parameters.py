@@ -6,6 +6,7 @@ a colon or a line break.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,11 +38,16 @@ def parameters(
     size: tuple[int, int],
     model_hash: str,
     model: str,
+    prompt_weights: bool = False,
 ) -> str:
     """The text of the PNG chunk `parameters`; `size` is (width, height) in px.
 
     Words stand without their brackets, under the names of their files: so AUTOMATIC1111 knows them.
+    Brackets that were literal are so there too, by a backslash; with `prompt_weights` they weigh in
+    both programs.
     """
+    if not prompt_weights:
+        prompt, negative_prompt = _literal(prompt), _literal(negative_prompt)
     hashes = ", ".join(f"{word.path.stem}: {word.sha256[:12]}" for word in words)
     values: dict[str, Any] = {
         "Steps": steps,
@@ -68,6 +74,10 @@ def _line(values: Mapping[str, Any]) -> str:
 def _quoted(value: Any) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(c in text for c in ",:\n") else text
+
+
+def _literal(prompt: str) -> str:
+    return re.sub(r"[\\()\[\]]", r"\\\g<0>", prompt)
 
 
 def _named_by_file(prompt: str, words: Sequence[WordFile]) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from cfg.config import SchedulerName
 from diffusion.formats import Embedding
+from diffusion.weights import parse
 from diffusion.words import WordFile
 from sampling.parameters import SAMPLERS, parameters
 
@@ -41,7 +42,7 @@ def written(word, **settings):
         "steps": 30, "scheduler": "ddim", "guidance_scale": 14.0, "seed": 7, "size": (512, 768),
         "model_hash": "fe4efff1e1", "model": "sd-v1-4",
     }  # fmt: skip
-    prompt = "dove, in the style of <wildsmith>"
+    prompt = settings.pop("prompt", "dove, in the style of <wildsmith>")
     return parameters(prompt, settings.pop("negative", ""), [word], **{**values, **settings})
 
 
@@ -59,6 +60,14 @@ def test_png_info_reads_every_value(word):
 def test_values_that_hold_separators_are_quoted(word):
     _, _, values = read_as_automatic1111_does(written(word, model='a, "b": c'))
     assert values["Model"] == 'a, "b": c' and values["Seed"] == "7"
+
+
+@pytest.mark.parametrize("prompt", ["a (red:1.3) [cat]", "a cat", r"a \(b) ((c"])
+def test_what_is_weighed_or_literal_here_is_so_there(word, prompt):
+    weighed, _, _ = read_as_automatic1111_does(written(word, prompt=prompt, prompt_weights=True))
+    assert weighed == prompt
+    literal, negative, _ = read_as_automatic1111_does(written(word, prompt=prompt, negative=prompt))
+    assert parse(literal) == parse(negative) == [[(prompt, 1.0)]]
 
 
 def test_every_sampler_has_a_name_there():
