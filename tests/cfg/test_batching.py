@@ -14,6 +14,12 @@ def sd(tiny_sd_folder):
     return load(str(tiny_sd_folder), device="cpu")
 
 
+def test_only_sizes_that_fit_are_tried(sd):
+    assert batching.candidates_for(sd, 8) == batching.candidates_for(sd)
+    assert batching.candidates_for(sd, 0.1) == [1]
+    assert batching.circumstances(sd, 8) != batching.circumstances(sd)
+
+
 def test_a_chosen_size_is_taken_and_nothing_is_measured(sd, tmp_path):
     assert batching.batch_size_for(sd, 5, tmp_path) == 5
     assert list(tmp_path.iterdir()) == []
