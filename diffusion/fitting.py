@@ -61,7 +61,7 @@ class Plan:
 
     def sentence(self, what: str) -> str:
         """What was chosen; `what` is done at once: pictures, predictions."""
-        how = [f"{self.at_once} {what} at once"]
+        how = [f"{self.at_once} {what if self.at_once > 1 else what.removesuffix('s')} at once"]
         how += ["with gradient checkpointing"] if self.checkpointing else []
         names = {"vae": "the autoencoder", "text_encoder": "the text encoder"}
         how += [f"{names[self.resting]} off the device while unused"] if self.resting else []
