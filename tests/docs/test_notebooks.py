@@ -55,7 +55,9 @@ def test_functions_are_called_with_arguments_that_they_have(notebook):
     }
     called = 0
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in functions:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if node.func.id in functions:
             keywords = {keyword.arg: None for keyword in node.keywords if keyword.arg}
             inspect.signature(functions[node.func.id]).bind(*node.args, **keywords)
             called += 1
