@@ -65,9 +65,9 @@ def test_the_program_understands_it(command):
     if words[0] == "explain":
         assert cli.main(words) == 0
         return
-    cli._parse(words, cli.JOBS)
+    arguments = cli._parse(words, cli.JOBS)
     if words[0] == "run" or words[0] in cli.JOBS:
-        understood(words[1], words[2:])
+        understood(arguments.file, arguments.overrides)
 
 
 @pytest.mark.parametrize("command", of_program("accelerate launch "))
