@@ -26,9 +26,11 @@ def test_its_weights_are_small_and_halves():
     files = sorted(locate("storybook").parent.rglob("*.safetensors"))
     assert files and sum(path.stat().st_size for path in files) <= LARGEST
     for path in files:
+        # the unconditional model is trained further, and so keeps the digits it was trained in
+        allowed = (torch.float32,) if "ddpm" in path.parts else (torch.float16, torch.int64)
         with safe_open(path, "pt") as file:
             names = list(file.keys())
-            assert all(file.get_tensor(n).dtype in (torch.float16, torch.int64) for n in names)
+            assert all(file.get_tensor(name).dtype in allowed for name in names)
 
 
 def test_it_is_an_ordinary_pipeline_with_the_settings_of_stable_diffusion():
