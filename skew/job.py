@@ -13,6 +13,7 @@ from diffusion.words import WordFile, words_in
 from inversion.card import ship
 from lab.device import pick_device
 from lab.errors import UserError
+from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from metrics.features import Encoder
@@ -55,7 +56,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     yield Progress("loading the model", 1, 1)
     wanted = plan(config, tuple(question.values), opened.strengths)
     pictures = _keyed(config, run, learned, wanted)
-    yield from draw(config, opened.sd, learned, pictures, processes)
+    with enough_memory(f"set skew.batch_size below {config.batch_size}, or skew.dtype to fp16"):
+        yield from draw(config, opened.sd, learned, pictures, processes)
     if run.is_main:
         yield from _measure(config, run, opened, pictures, learned)
     processes.wait()
