@@ -56,7 +56,7 @@ GROUND = """
         run.show("level.txt", "the level")
     """
 HILL = """
-    import math, os, signal
+    import math, os, signal, time
     from lab.errors import UserError
     from lab.run import Progress, write_text
 
@@ -78,6 +78,7 @@ HILL = """
             if step == 2 and config.kind == "full":
                 raise OSError(28, "No space left on device", "hill")
             run.metric(step=step, height=value, other=step)
+            time.sleep(float(os.environ.get("PACE", "0")))
             if step >= 3 and os.environ.get("KILL_AT") == f"{config.x:.6f}":
                 os.kill(os.getpid(), signal.SIGKILL)
             yield Progress("falling", step, config.steps)

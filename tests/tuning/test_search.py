@@ -230,7 +230,10 @@ def test_a_trial_that_always_takes_the_program_with_it_is_given_up(start, whole)
 
 def test_two_processes_with_one_database_share_a_search(start, tmp_path):
     shared = f"tune.storage=sqlite:///{tmp_path}/shared.db"
-    both = [start("run", "x.yaml", shared, "--outputs", folder) for folder in ("a", "b")]
+    # slowly, or the first is done with all of them before the second has begun
+    both = [
+        start("run", "x.yaml", shared, "--outputs", folder, PACE="0.3") for folder in ("a", "b")
+    ]
     for process in both:
         _, said = process.communicate(timeout=200)
         assert process.returncode == 0, said
