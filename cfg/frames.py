@@ -16,20 +16,7 @@ from PIL import Image
 
 from cfg.cells import Frame, plain
 from cfg.telemetry import TEXT
-from lab.images import save_png
-
-KEY = "pseudoword-key"
-
-
-def key_of(path: Path) -> str | None:
-    """The key in a frame's file; None where it is missing, damaged, or no frame of ours."""
-    try:
-        with Image.open(path) as image:
-            key = image.info.get(KEY)
-            image.verify()  # reads to the end and checks every checksum
-    except (OSError, SyntaxError, ValueError):
-        return None
-    return str(key) if key else None
+from lab.images import KEY, key_of, save_png
 
 
 def missing(frames: Iterable[Frame]) -> list[Frame]:

@@ -212,12 +212,27 @@ def _plain(image: Image.Image) -> Image.Image:
     return image
 
 
+KEY = "pseudoword-key"  # PNG text: a hash of everything that decides the picture
+
+
 def save_png(image: Image.Image, path: str | Path, text: Mapping[str, str] | None = None) -> None:
     """Write a PNG atomically, with `text` in its text chunks (seed, prompt ...; any Unicode)."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, str(value))
     write_atomically(path, lambda temporary: image.save(temporary, format="PNG", pnginfo=chunks))
+
+
+def key_of(path: Path) -> str | None:
+    """What decided a picture's pixels: the `KEY` in its PNG text; None where the file is missing,
+    damaged, or was not written with one."""
+    try:
+        with Image.open(path) as image:
+            key = image.info.get(KEY)
+            image.verify()  # reads to the end and checks every checksum
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return str(key) if key else None
 
 
 def font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

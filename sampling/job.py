@@ -13,14 +13,13 @@ from diffusion.pseudo_word import add_word
 from diffusion.sources import locate
 from diffusion.stable_diffusion import StableDiffusion, open_model, rest, weights_of, what_computes
 from diffusion.words import require_words, words_in
-from lab.images import save_png
+from lab.images import KEY, save_png
 from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from sampling.config import Config
 from sampling.parameters import parameters
 from sampling.pictures import (
-    KEY,
     Picture,
     Sheet,
     all_of,

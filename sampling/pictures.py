@@ -11,15 +11,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from diffusion.pseudo_word import mentions
 from diffusion.words import WordFile
 from lab.errors import UserError
+from lab.images import key_of
 from lab.run import Run
 from sampling.config import Config
 
-KEY = "pseudoword-key"
 NAME = "[name]"
 PLAIN = "none"  # the row of the prompt without a word
 
@@ -139,13 +137,7 @@ def slug(text: str) -> str:
 
 def is_there(picture: Picture) -> bool:
     """Whether the picture's file is whole, and its own."""
-    try:
-        with Image.open(picture.path) as image:
-            key = image.info.get(KEY)
-            image.verify()  # reads to the end and checks every checksum
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return key == picture.key
+    return key_of(picture.path) == picture.key
 
 
 def all_of(sheets: Sequence[Sheet]) -> list[Picture]:

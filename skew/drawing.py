@@ -12,14 +12,13 @@ from cfg.sampling import sample
 from diffusion.overwriting import overwrite, set_strength
 from diffusion.stable_diffusion import StableDiffusion
 from diffusion.words import WordFile
-from lab.images import save_png
+from lab.images import KEY, key_of, save_png
 from lab.processes import Processes
 from lab.run import Progress
 from skew.config import Config
 from skew.plan import Keyed
 
 FOLDER = ".pictures"  # beside the experiments, like .latents: it may be deleted at any time
-KEY = "pseudoword-key"
 
 
 def draw(
@@ -54,13 +53,7 @@ def draw(
 
 def is_there(picture: Keyed) -> bool:
     """Whether the picture's file is whole, and its own."""
-    try:
-        with Image.open(picture.path) as image:
-            key = image.info.get(KEY)
-            image.verify()  # reads to the end and checks every checksum
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return key == picture.key
+    return key_of(picture.path) == picture.key
 
 
 def chunks_of(pictures: Sequence[Keyed], batch_size: int) -> list[list[Keyed | None]]:

@@ -6,7 +6,8 @@ import numpy as np
 
 from cfg.cells import frames_of, lines_of, plain
 from cfg.config import Config
-from cfg.frames import key_of, missing, read_frame, remove_others, save_frame
+from cfg.frames import missing, read_frame, remove_others, save_frame
+from lab.images import key_of
 
 
 def frames(folder, *scales, **settings):

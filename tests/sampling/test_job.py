@@ -12,11 +12,10 @@ from diffusion.formats import convert, load_embedding, save_embedding
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import load
 from lab.errors import UserError
-from lab.images import enlarge
+from lab.images import KEY, enlarge
 from lab.run import Run
 from sampling import job
 from sampling.config import Config
-from sampling.pictures import KEY
 
 NAMES = ("<few>", "<many>")
 
