@@ -1,6 +1,5 @@
 """The page of a run: how the model learned, what it draws, and what the studies found."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from ddpm.config import Config
 from ddpm.films import saved_frames
 from ddpm.learning import read_learned
 from ddpm.stages import Bench
-from lab.page import write_page
+from lab.page import settings_rows, write_page
 from lab.run import Progress, Run
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -52,7 +51,7 @@ def report(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
         sections=sections(run.folder, run.shown),
         frames=film_frames(run.folder / "film" / "frames"),
         notes=run.notes,
-        settings=_flat(config.model_dump(mode="json")),
+        settings=settings_rows(config.model_dump(mode="json")),
         said=tables.said,
         columns_of=tables.columns_of,
     )
@@ -116,15 +115,3 @@ def _said(line: dict[str, Any]) -> str:
         return f"step {line['step']}: the sample"
     kept = line["alpha_bar"] ** 0.5
     return f"step {line['step']}: t = {line['timestep']}, the picture's part {kept:.3f}"
-
-
-def _flat(values: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (dotted name, value as text)."""
-    if isinstance(values, dict):
-        return [
-            pair
-            for key, value in values.items()
-            for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
-        ]
-    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
-    return [(prefix, text)]

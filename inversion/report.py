@@ -14,7 +14,7 @@ from inversion.data import Example
 from inversion.evaluation import StyleReport
 from inversion.objective import held_out
 from lab.images import enlarge, read_image
-from lab.page import write_page
+from lab.page import settings_rows, write_page
 from lab.run import Run
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -60,7 +60,7 @@ def save(run: Run, config: Config, examples: Sequence[Example], path: Path) -> N
         held_out=held_out(len(examples), config.objective.held_out, config.seed),
         hidden=max(0, len(examples) - MOST_PICTURES),
         prompts=[(prompt, _is_unseen(prompt, captions)) for prompt in config.previews.prompts],
-        settings=_flat(config.model_dump(mode="json")),
+        settings=settings_rows(config.model_dump(mode="json")),
         name=run.name,
         model=config.model,
     )
@@ -109,15 +109,3 @@ def _is_unseen(prompt: str, captions: Sequence[str]) -> bool:
     """Whether no caption of the data is part of a prompt: its subject was never shown."""
     asks = prompt.replace("[name]", "").strip()
     return bool(asks) and not any(caption and caption in prompt for caption in captions)
-
-
-def _flat(values: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as (dotted name, value as text)."""
-    if isinstance(values, dict):
-        return [
-            pair
-            for key, value in values.items()
-            for pair in _flat(value, f"{prefix}.{key}" if prefix else key)
-        ]
-    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
-    return [(prefix, text)]

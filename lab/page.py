@@ -6,6 +6,7 @@ A room keeps its page as a jinja2 template beside its code, and extends `page.ht
 
 import base64
 import io
+import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,15 @@ def _version() -> str:
         return version("pseudoword")
     except PackageNotFoundError:  # the sources, not installed
         return ""
+
+
+def settings_rows(values: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as rows of a page: (dotted name, value as text)."""
+    if isinstance(values, dict):
+        return [
+            pair
+            for key, value in values.items()
+            for pair in settings_rows(value, f"{prefix}.{key}" if prefix else key)
+        ]
+    text = values if isinstance(values, str) else json.dumps(values, ensure_ascii=False)
+    return [(prefix, text)]
