@@ -53,3 +53,13 @@ class Processes:
         total = reduce(tensor, "sum")
         assert isinstance(total, torch.Tensor)
         return total
+
+
+def leave() -> None:
+    """Take leave of the other processes: the last thing that a program of a launch does.
+
+    Otherwise the threads of torch's process group are still there when Python ends, and one that
+    wants the interpreter then aborts the process: "terminate called without an active exception".
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lab.config import Experiment, Section, explain, load_experiment
 from lab.errors import UserError
-from lab.run import Progress, Run
+from lab.run import Progress, Run, process_count
 from lab.wording import first_sentence, suggest
 from studio import embedding
 from studio.progress import Bars, spoken
@@ -94,7 +94,11 @@ def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> i
         if arguments.command == "embedding":
             return embedding.run(arguments)
         with _terminable():
-            _run(arguments, argv, jobs)
+            try:
+                _run(arguments, argv, jobs)
+            finally:
+                if process_count() > 1:
+                    _leave()
         return 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -217,6 +221,12 @@ def _share_the_machine() -> None:
     imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _leave() -> None:
+    from lab.processes import leave  # and with it torch, which such a process has imported already
+
+    leave()
 
 
 class _terminable:

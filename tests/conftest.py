@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,43 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+ROOT = Path(__file__).resolve().parents[1]
+# With its --cpu, accelerate starts a single process, however many are asked for (without MPI).
+LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    """Start `python -m ROOM FILE --outputs OUTPUTS`, or as many of it on the CPU as asked for."""
+
+    def started(room: str, file: Path, outputs: Path, processes: int = 1) -> subprocess.Popen:
+        module = [room]
+        if processes > 1:
+            module = [*LAUNCH, "--num_processes", str(processes), "-m", room]
+        return subprocess.Popen(
+            [sys.executable, "-m", *module, str(file), "--outputs", str(outputs)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return started
+
+
+@pytest.fixture
+def launch(start):
+    """Run a room in two processes to its end, as `accelerate launch -m ROOM FILE` does."""
+
+    def launched(room: str, file: Path, outputs: Path) -> None:
+        process = start(room, file, outputs, processes=2)
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+
+    return launched
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """Real processes: several that share a sweep, and one that is killed."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +10,6 @@ from cfg.config import Config
 from lab.config import load_experiment
 from lab.run import Run
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """\
 cfg:
   prompt: a cat
@@ -25,24 +20,18 @@ cfg:
   video: {{size: 64, fps: 10}}
   model: {model}
 """
-LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "cfg"]
 
 
 @pytest.fixture
-def start(tmp_path, tiny_sd_folder):
-    """Start `python -m MODULE ... FILE` on a sweep up to a scale; give the process."""
+def sweep(tmp_path, tiny_sd_folder):
+    """The file of a sweep up to a scale."""
 
-    def started(outputs, to, *module):
+    def written(to):
         file = tmp_path / "x.yaml"
         file.write_text(SETTINGS.format(to=to, model=tiny_sd_folder))
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", *module, str(file), "--outputs", str(tmp_path / outputs)]
-        return subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-        )
+        return file
 
-    return started
+    return written
 
 
 def here(outputs, file):
@@ -60,19 +49,18 @@ def results(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_make_what_one_makes(tmp_path, start):
-    process = start("two", 4, *LAUNCH)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    here(tmp_path / "one", tmp_path / "x.yaml")
+def test_two_processes_make_what_one_makes(tmp_path, sweep, launch):
+    file = sweep(4)
+    launch("cfg", file, tmp_path / "two")
+    here(tmp_path / "one", file)
     made = results(tmp_path / "two")
     assert sum("frames" in name for name in made) == 17
     assert made == results(tmp_path / "one")
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, start):
-    process = start("killed", 20, "cfg")
+def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, sweep, start):
+    process = start("cfg", sweep(20), tmp_path / "killed")
     frames = tmp_path / "killed" / "x" / "cfg" / "frames"
     until = time.monotonic() + 120
     while not frames.is_dir() or len(list(frames.rglob("0*.png"))) < 3:

@@ -10,17 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += [
-    "--num_machines",
-    "1",
-    "--mixed_precision",
-    "no",
-    "--dynamo_backend",
-    "no",
-    "-m",
-    "cropping",
-]
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -36,16 +25,13 @@ def test_workers_make_what_one_process_makes(pictures, crop):
     assert results(one.folder) == results(two.folder)
 
 
-def test_a_launch_makes_what_one_process_makes(tmp_path, pictures, crop):
+def test_a_launch_makes_what_one_process_makes(tmp_path, pictures, crop, launch):
     one = crop(pictures, "one")
     file = tmp_path / "test.yaml"
     file.write_text(
         f"cropping: {{source: {pictures}, size: 48, pad: never, scans: {{find: []}}}}\n"
     )
-    command = [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    launch("cropping", file, tmp_path / "two")
     assert results(tmp_path / "two" / "test" / "cropping") == results(one.folder)
 
 

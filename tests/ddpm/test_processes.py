@@ -1,10 +1,6 @@
 """Real processes that share the steps of a training."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +8,6 @@ import torch
 from ddpm.loading import load_unconditional
 from studio.cli import main
 
-ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "ddpm"]
 SETTINGS = """\
 ddpm:
   data: {source: "drawn:flowers", count: 24, size: 8}
@@ -27,19 +20,10 @@ ddpm:
 
 
 @pytest.mark.slow
-def test_two_processes_train_the_model_that_one_trains(tmp_path):
+def test_two_processes_train_the_model_that_one_trains(tmp_path, launch):
     file = tmp_path / "x.yaml"
     file.write_text(SETTINGS)
-    launched = subprocess.run(
-        [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert launched.returncode == 0, launched.stderr
-    # with --cpu, accelerate starts a single process, however many are asked for (without MPI)
+    launch("ddpm", file, tmp_path / "two")
     assert json.loads((tmp_path / "two/x/ddpm/manifest.json").read_text())["processes"] == 2
     assert main(["ddpm", str(file), "--outputs", str(tmp_path / "one")]) == 0
     two, one = (load_unconditional(tmp_path / n / "x")[0] for n in ("two", "one"))

@@ -1,10 +1,6 @@
 """Real processes that share the steps of a training."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,18 +9,6 @@ from PIL import Image
 from diffusion.formats import load_embedding
 from studio.cli import main
 
-ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += [
-    "--num_machines",
-    "1",
-    "--mixed_precision",
-    "no",
-    "--dynamo_backend",
-    "no",
-    "-m",
-    "inversion",
-]
 SETTINGS = """\
 inversion:
   word: <w>
@@ -38,22 +22,14 @@ inversion:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, draw_noise):
+def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, draw_noise, launch):
     data = draw_noise(5, (32, 32))
     for name in ("wide", "long"):  # another shape, with a mask
         Image.effect_noise((40, 24), 50).convert("RGB").save(data / f"{name}.png")
         Image.linear_gradient("L").resize((40, 24)).save(data / f"{name}.mask.png")
     file = tmp_path / "x.yaml"
     file.write_text(SETTINGS.format(model=tiny_sd_folder, data=data))
-    launched = subprocess.run(
-        [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert launched.returncode == 0, launched.stderr
+    launch("inversion", file, tmp_path / "two")
     assert main(["inversion", str(file), "--outputs", str(tmp_path / "one")]) == 0
     two, one = (
         load_embedding(tmp_path / n / "x/inversion/w.safetensors").vectors for n in ("two", "one")

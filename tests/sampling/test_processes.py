@@ -1,10 +1,5 @@
 """Real processes that share the pictures."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,7 +9,6 @@ from lab.run import Run
 from sampling import job
 from sampling.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """\
 sample:
   prompts: ["a cat, [name] style"]
@@ -27,30 +21,14 @@ sample:
   device: cpu
   model: {model}
 """
-LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-LAUNCH += [
-    "--num_machines",
-    "1",
-    "--mixed_precision",
-    "no",
-    "--dynamo_backend",
-    "no",
-    "-m",
-    "sampling",
-]
 
 
 @pytest.mark.slow
-def test_two_processes_make_what_one_makes(tmp_path, tiny_sd_folder):
+def test_two_processes_make_what_one_makes(tmp_path, tiny_sd_folder, launch):
     word, file = tmp_path / "w.safetensors", tmp_path / "x.yaml"
     save_embedding(word, "<w>", torch.ones(2, 32))
     file.write_text(SETTINGS.format(word=word, model=tiny_sd_folder))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *LAUNCH, str(file), "--outputs", str(tmp_path / "two")]
-    made = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
-    )
-    assert made.returncode == 0, made.stderr
+    launch("sampling", file, tmp_path / "two")
     config = load_experiment(file, [], {"sample": Config}).sections["sample"]
     assert isinstance(config, Config)
     with Run(tmp_path / "one", "x", "sample") as run:
