@@ -1,5 +1,6 @@
 """What holds for every test: no network, and no chatter from other packages."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -22,6 +23,20 @@ ROOT = Path(__file__).resolve().parents[1]
 # With its --cpu, accelerate starts a single process, however many are asked for (without MPI).
 LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
 LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+
+
+@pytest.fixture(scope="session")
+def script():
+    """The module of a command of the documentation, such as docs/studies.py."""
+
+    def loaded(name: str):
+        spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """The documentation's commands: the toy of guidance, and what the claims are tested by."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,19 +8,9 @@ from cfg.analysis import Measured
 from cfg.cells import Line
 from cfg.config import Rule
 
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
-def figures():
+def figures(script):
     return script("figures")
 
 
@@ -54,7 +41,7 @@ def test_at_0_and_1_the_toy_draws_its_densities(figures, scale, centres):
     assert drawn.std() == pytest.approx(spread, rel=0.06)
 
 
-def test_claims_are_measured_by_what_they_say():
+def test_claims_are_measured_by_what_they_say(script):
     claims = script("claims")
     scales = np.arange(0, 20.5, 0.5)
     middles = (scales[1:] + scales[:-1]) / 2

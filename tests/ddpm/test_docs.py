@@ -1,6 +1,5 @@
 """The command that puts the studies' tables into the documentation."""
 
-import importlib.util
 from pathlib import Path
 
 from PIL import Image, ImageSequence
@@ -10,15 +9,7 @@ from ddpm.tables import Table, save_table
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_what_is_marked_is_replaced_and_nothing_else(tmp_path):
+def test_what_is_marked_is_replaced_and_nothing_else(tmp_path, script):
     studies = script("studies")
     table = Table("A title", ("a", "b"), ((1, 0.5),), "How it was measured.")
     save_table(table, tmp_path / "x" / "ddpm" / "study", "found")
@@ -40,7 +31,7 @@ def test_what_is_marked_is_replaced_and_nothing_else(tmp_path):
         assert image.size == (1000, 25)
 
 
-def test_a_film_keeps_its_ends_and_its_length(tmp_path):
+def test_a_film_keeps_its_ends_and_its_length(tmp_path, script):
     studies = script("studies")
     colours = [(2 * k, 0, 0) for k in range(100)]
     first, *others = [Image.new("RGB", (8, 8), colour) for colour in colours]
@@ -56,7 +47,7 @@ def test_a_film_keeps_its_ends_and_its_length(tmp_path):
     assert length == 100 * 60
 
 
-def test_every_mark_is_of_an_experiment_that_is_there():
+def test_every_mark_is_of_an_experiment_that_is_there(script):
     studies = script("studies")
     page = (DOCS / "ddpm.md").read_text(encoding="utf-8")
     marks = studies.MARK.findall(page)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import DDPMScheduler
 from PIL import Image
 
 from ddpm.denoising import denoise, x_T_of
@@ -14,14 +14,8 @@ from lab.video import count_frames, read_video
 
 
 @pytest.fixture(scope="module")
-def model():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = UNet2DModel(
-            sample_size=8, block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1,
-            down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
-        )  # fmt: skip
-    return unet.eval().requires_grad_(False), DDPMScheduler(num_train_timesteps=10)
+def model(tiny_unet):
+    return tiny_unet, DDPMScheduler(num_train_timesteps=10)
 
 
 def filmed(model, folder, **settings):

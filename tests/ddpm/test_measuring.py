@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DModel
+from diffusers import DDPMScheduler
 
 from ddpm import measuring
 from ddpm.config import Config
@@ -24,14 +24,8 @@ SETTINGS = {"vae": {"steps": 3, "latent": 4, "batch_size": 4}}
 
 
 @pytest.fixture(scope="module")
-def model():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        unet = UNet2DModel(
-            sample_size=8, block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1,
-            down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
-        )  # fmt: skip
-    return unet.eval().requires_grad_(False), DDPMScheduler(num_train_timesteps=4)
+def model(tiny_unet):
+    return tiny_unet, DDPMScheduler(num_train_timesteps=4)
 
 
 def bench_of(model, count: int = 80) -> Bench:
