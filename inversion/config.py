@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from diffusion.config import Memory
+from diffusion.config import Memory, UsesModel
 from inversion import rates
 from lab.captions import CaptionRules
 from lab.config import Section
@@ -256,7 +256,7 @@ class OtherWord(NewWord):
     """Vectors of this word."""
 
 
-class Config(NewWord):
+class Config(NewWord, UsesModel):
     """Learn a pseudo-word: a new token whose vectors make the model draw what the pictures show."""
 
     num_vectors: Vectors | tuple[Vectors, ...] = 4
@@ -267,8 +267,6 @@ class Config(NewWord):
     norm: Literal["free", "clip", "project"] = "free"
     """How long the vectors may become: free; clip: as the longest of the vocabulary (99% of it are
     shorter); project: always as long as the vocabulary's are in the mean."""
-    model: str = "storybook"
-    """The Stable Diffusion 1.x to teach: storybook (bundled), a folder, a file, or a hub id."""
     data: str = ""
     """A folder of pictures to learn from; empty: the crops of this experiment's cropping section.
     A crops.jsonl or metadata.jsonl in it lists the pictures with their captions."""
@@ -291,13 +289,9 @@ class Config(NewWord):
     a batch of one shape at a time; otherwise the square in their middle is learned from."""
     seed: int = 0
     """Fixes initial vectors, order, noise and timesteps: same seed, same machine, same bytes."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
-    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    dtype: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """Of the frozen model; the learned vectors are always fp32. auto: bf16 on GPUs that have it,
     else fp32. fp16 is for GPUs without bf16: the loss is scaled so that small gradients survive."""
-    attention: Literal["auto", "sdpa", "plain", "xformers"] = "auto"
-    """auto is torch's scaled_dot_product_attention."""
     memory: Memory = "auto"
     """What training may take on the device, in GB: 6, 8, 12 or 24 to plan as for such a card; auto:
     what is free on the GPU, and on a CPU nothing is chosen by memory. The steps stay the same."""

@@ -22,9 +22,9 @@ from inversion.data import Example
 from inversion.initial import Words, embeddings_used, file_name, other_tokens, prepare_words
 from inversion.latents import FOLDER, encode_pictures
 from inversion.learning import learn
-from inversion.neighbours import describe
+from inversion.neighbours import VECTORS, describe, vocabulary_of
 from inversion.speed import fitted, plan_for
-from inversion.stopping import planned_ending
+from inversion.stopping import how_it_ended, planned_ending
 from inversion.templates import read_templates
 from inversion.training import State
 from lab.device import pick_device, pick_dtype
@@ -36,7 +36,8 @@ from lab.trackers import require_tracker
 
 VERSION = 2  # raised when the same configuration would give another result
 LEARNED, COST, STYLE, REPORT = "learned.json", "cost.json", "style.json", "report.html"
-MADE = ["*.safetensors", "*.png", "previews", "checkpoints", "words", LEARNED, COST, STYLE, REPORT]
+MADE = ["*.safetensors", "*.png", "previews", "checkpoints", "words", VECTORS]
+MADE += [LEARNED, COST, STYLE, REPORT]
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:
@@ -209,7 +210,7 @@ def _facts(
 ) -> dict[str, Any]:
     """What was learned, for learned.json and the report."""
     early = state.ending != planned_ending(config.train, config.stop)
-    vectors = iter(describe(sd, word, words.rows))
+    vectors = iter(describe(vocabulary_of(sd, word), word.rows, words.rows))
     return {
         "word": config.word,
         "steps": state.step,
@@ -250,7 +251,7 @@ def _show(run: Run, folder: Path, config: Config) -> None:
     if config.previews.prompts:
         run.show(folder / "previews.png", "previews: how the word grew, step by step")
     run.show(folder / "curves.png", "objective, loss, norm and rate over the steps")
-    run.note(report.how_it_ended(facts))
+    run.note(how_it_ended(facts))
     if (folder / STYLE).exists():
         style = evaluation.StyleReport(**json.loads((folder / STYLE).read_text(encoding="utf-8")))
         run.show(folder / "style.png", "the style, and prompts without and with the word")

@@ -14,6 +14,7 @@ from inversion import checkpoints, previews
 from inversion.batches import Material
 from inversion.config import Config
 from inversion.initial import Words, file_name
+from inversion.neighbours import describe, forget_vectors, note_vectors, vocabulary_of
 from inversion.optimizing import showing
 from inversion.stopping import Measured
 from inversion.training import State, TrainStep, train
@@ -42,6 +43,9 @@ def learn(
     run.keep_metrics(  # steps after the checkpoint are taken again
         lambda line: line["word"] != config.word or (before is not None and line["step"] <= first)
     )
+    if run.is_main:
+        forget_vectors(folder, after=first if before else None)
+    vocabulary = vocabulary_of(sd, word)
     yield Progress(f"learning {config.word}", first, settings.steps)
     state, clock = before, time.perf_counter()
     tracking = tracked(config.track, run, config.word, config, continued=first > 0)
@@ -49,6 +53,9 @@ def learn(
         run.metric(**line_of(config.word, done))
         spent["steps"] += time.perf_counter() - clock
         clock = time.perf_counter()
+        if run.is_main and (isinstance(done, Measured) or done.measured):
+            vectors = describe(vocabulary, state.result, words.rows)
+            note_vectors(folder, done.step, words.norms.mean, vectors)
         if run.is_main and done.step % config.previews.every == 0:
             _preview(config, folder, sd, word, state)
         spent["previews"] += time.perf_counter() - clock

@@ -1,13 +1,19 @@
 """What learned vectors are like: their lengths, and the words of the vocabulary nearest to them."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from diffusion.pseudo_word import END_OF_WORD, PseudoWord
 from diffusion.stable_diffusion import StableDiffusion
+from lab.run import write_text
+
+VECTORS = "vectors.jsonl"
+"""A line for each look at the objective: what the vectors were like then."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +28,29 @@ class Vector:
     """Words of the vocabulary with their cosine, the nearest first."""
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """The model's own words: made once, since there are tens of thousands."""
+
+    table: Tensor
+    """[V, d], of length 1, on the CPU."""
+    names: list[str | None]
+
+
+def vocabulary_of(sd: StableDiffusion, word: PseudoWord) -> Vocabulary:
+    """The words to compare the rows of `word` with."""
+    names = readable(sd.tokenizer.convert_ids_to_tokens(list(range(len(word.table)))))
+    return Vocabulary(unit(word.table.detach().cpu().float()), names)
+
+
 @torch.no_grad()
 def describe(
-    sd: StableDiffusion, word: PseudoWord, start: Tensor, count: int = 5
+    vocabulary: Vocabulary, rows: Tensor, start: Tensor, count: int = 5
 ) -> tuple[Vector, ...]:
-    """Each of the rows of `word` [n, d], which began as `start` [n, d]."""
-    rows, start = word.rows.detach().cpu().float(), start.cpu().float()
-    table = word.table.cpu().float()
-    cosines = torch.nn.functional.normalize(rows, dim=1) @ unit(table).T
-    names = readable(sd.tokenizer.convert_ids_to_tokens(list(range(len(table)))))
+    """Each of the rows of a word [n, d], which began as `start` [n, d]."""
+    rows, start = rows.detach().cpu().float(), start.cpu().float()
+    cosines = torch.nn.functional.normalize(rows, dim=1) @ vocabulary.table.T
+    names = vocabulary.names
     cosines[:, [name is None for name in names]] = -2
     found = []
     for k, row in enumerate(rows):
@@ -40,6 +60,30 @@ def describe(
         moved = (row - start[k]).norm().item()
         found.append(Vector(row.norm().item(), start[k].norm().item(), moved, nearest))
     return tuple(found)
+
+
+def note_vectors(
+    folder: Path, step: int, vocabulary_norm: float, vectors: Sequence[Vector]
+) -> None:
+    """Append what the vectors are like after `step` steps to vectors.jsonl, for who watches."""
+    line = {"step": step, "vocabulary_norm": vocabulary_norm, "vectors": [*map(asdict, vectors)]}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / VECTORS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def forget_vectors(folder: Path, after: int | None) -> None:
+    """Drop the lines of steps above `after`, which will be taken again; None: all lines."""
+    path = folder / VECTORS
+    if not path.exists():
+        return
+    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
+    kept = [
+        f"{line}\n"
+        for line in whole.splitlines()
+        if after is not None and json.loads(line)["step"] <= after
+    ]
+    write_text(path, "".join(kept))
 
 
 def unit(table: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from inversion.curves import curves
 from inversion.data import Example
 from inversion.evaluation import StyleReport
 from inversion.objective import held_out
+from inversion.stopping import how_it_ended
 from lab.images import enlarge, read_image
 from lab.page import settings_rows, write_page
 from lab.run import Run
@@ -20,25 +21,6 @@ from lab.run import Run
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMB, PREVIEW = 160, 192  # px
 MOST_PICTURES = 60  # of the data that are shown
-
-
-def how_it_ended(facts: dict[str, Any]) -> str:
-    """One sentence of learned.json: when training ended and why, and which step was best."""
-    word, steps, best = facts["word"], facts["steps"], facts["best_step"]
-    first, last = facts["history"][0], facts["history"][-1]
-    at_best = next(line for line in facts["history"] if line[0] == best)
-    gain = f"the objective fell from {first[1]:.4f} to {at_best[1]:.4f}"
-    if facts["stopped"] is not None:
-        why = f"{word}: enough after step {facts['stopped']} of {facts['planned']}"
-        why += f", ended with step {steps}" if steps > facts["stopped"] else ""
-    else:
-        why = f"{word}: all {steps} steps"
-    sentence = f"{why}; the best is step {best} ({gain})"
-    if at_best[1] >= first[1]:
-        sentence += "; it learned nothing: lower inversion.train.learning_rate"
-    elif last[2] is not None and last[2] > at_best[2]:
-        sentence += "; after it the pictures held out got worse, it began to learn by heart"
-    return sentence
 
 
 def folder_of(folder: Path, config: Config, variant: Config) -> Path:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -95,3 +96,22 @@ def early_ending(step: int, train: Train, stop: Stop) -> Ending:
     """The ending when the rule speaks after `step` steps."""
     share = 0.0 if train.optimizer == "schedule_free" else stop.cooldown
     return Ending(step, min(math.ceil(step * share), train.steps - step))
+
+
+def how_it_ended(facts: dict[str, Any]) -> str:
+    """One sentence of learned.json: when training ended and why, and which step was best."""
+    word, steps, best = facts["word"], facts["steps"], facts["best_step"]
+    first, last = facts["history"][0], facts["history"][-1]
+    at_best = next(line for line in facts["history"] if line[0] == best)
+    gain = f"the objective fell from {first[1]:.4f} to {at_best[1]:.4f}"
+    if facts["stopped"] is not None:
+        why = f"{word}: enough after step {facts['stopped']} of {facts['planned']}"
+        why += f", ended with step {steps}" if steps > facts["stopped"] else ""
+    else:
+        why = f"{word}: all {steps} steps"
+    sentence = f"{why}; the best is step {best} ({gain})"
+    if at_best[1] >= first[1]:
+        sentence += "; it learned nothing: lower inversion.train.learning_rate"
+    elif last[2] is not None and last[2] > at_best[2]:
+        sentence += "; after it the pictures held out got worse, it began to learn by heart"
+    return sentence

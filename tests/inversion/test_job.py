@@ -62,13 +62,16 @@ def test_the_job_leaves_a_word_that_the_pipeline_loads(tiny_sd_folder, pictures,
     assert any("style distance" in note for note in run.notes)
 
 
+FILES = ("w.safetensors", "style.json", "previews.png", "metrics.jsonl", "vectors.jsonl")
+
+
 def test_a_killed_run_continues_to_the_same_bytes(tiny_sd_folder, pictures, tmp_path):
     config = configured(tiny_sd_folder, pictures)
     whole = do(config, tmp_path / "whole")
     for step in (1, 3):  # before the first checkpoint, and between two
         do(config, tmp_path / f"killed-{step}", stop_at=step)
         again = do(config, tmp_path / f"killed-{step}")
-        for name in ("w.safetensors", "style.json", "previews.png", "metrics.jsonl"):
+        for name in FILES:
             assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 

@@ -9,7 +9,7 @@ import torch
 
 import lab.run
 from diffusion.formats import load_embedding
-from inversion import checkpoints, job, learning, report
+from inversion import checkpoints, job, learning, stopping
 from inversion.config import Config, Objective, Previews, Train
 from inversion.stopping import Ending, Measured
 from inversion.training import State, TrainStep
@@ -161,11 +161,11 @@ def facts(history, best, stopped=None, steps=40):
 
 def test_the_ending_is_said_in_a_sentence():
     fell = [[0, 0.3, 0.31], [20, 0.2, 0.25], [40, 0.19, 0.28]]
-    said = report.how_it_ended(facts(fell, 20, stopped=30))
+    said = stopping.how_it_ended(facts(fell, 20, stopped=30))
     assert "enough after step 30 of 100, ended with step 40; the best is step 20" in said
     assert "by heart" in said
     rose = [[0, 0.3, None], [20, 0.4, None]]
-    said = report.how_it_ended(facts(rose, 20, steps=20))
+    said = stopping.how_it_ended(facts(rose, 20, steps=20))
     assert "all 20 steps" in said and "learned nothing" in said
 
 
