@@ -32,7 +32,7 @@ from lab.images import ImageError, read_image, read_with_alpha, save_png
 from lab.masks import MASK_SUFFIXES
 from lab.run import Run, write_atomically, write_json, write_text
 
-VERSION = 4  # part of every key: raise it when the same input gives other crops
+VERSION = 5  # part of every key: raise it when the same input gives other crops
 THUMBNAIL = 320  # px, long side of the source as the report shows it
 RECORDS = "sources"
 
@@ -200,11 +200,11 @@ def _write_crop(
     file, mask_file = f"images/{name}.png", None
     if mask and config.scans.masks == "file":
         mask_file = f"images/{name}{MASK_SUFFIXES[0]}"
-        save_png(mask, task.folder / mask_file)
+        save_png(mask, task.folder / mask_file, by_runs=True)
     elif mask and config.scans.masks == "alpha":
         crop = crop.copy()
         crop.putalpha(mask)
-    save_png(crop, task.folder / file)
+    save_png(crop, task.folder / file, by_runs=True)
     text = " ".join(f"{config.captions.prefix} {caption.text}".split())
     write_text(task.folder / "images" / f"{name}.txt", text + "\n")
     width, height = chosen.size

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -114,7 +115,8 @@ def read_with_alpha(path: str | Path) -> tuple[Image.Image, Image.Image | None]:
                     raise Image.DecompressionBombError
                 image.load()
                 upright = _upright(image)
-                return _to_rgb(upright), _alpha(upright)
+                alpha = _alpha(upright)  # first: what follows takes the metadata away
+                return _to_rgb(upright), alpha
     except Image.DecompressionBombError:
         raise ImageError(
             f"{path} has more than {LARGEST / 1e6:.0f} million pixels; make it smaller"
@@ -207,7 +209,8 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 def _plain(image: Image.Image) -> Image.Image:
     """Without metadata: an orientation or profile that was applied must not be applied again."""
-    image = image.copy()
+    if image.format != "JPEG":  # to copy 14 megapixels takes as long as to decode them
+        image = image.copy()
     image.info = {}
     return image
 
@@ -215,12 +218,25 @@ def _plain(image: Image.Image) -> Image.Image:
 KEY = "pseudoword-key"  # PNG text: a hash of everything that decides the picture
 
 
-def save_png(image: Image.Image, path: str | Path, text: Mapping[str, str] | None = None) -> None:
-    """Write a PNG atomically, with `text` in its text chunks (seed, prompt ...; any Unicode)."""
+def save_png(
+    image: Image.Image,
+    path: str | Path,
+    text: Mapping[str, str] | None = None,
+    *,
+    by_runs: bool = False,
+) -> None:
+    """Write a PNG atomically, with `text` in its text chunks (seed, prompt ...; any Unicode).
+
+    `by_runs`: look for runs of equal bytes only, and for no repetitions. Paint and grain become as
+    small, or smaller, in a third of the time; printed pages become larger.
+    """
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, str(value))
-    write_atomically(path, lambda temporary: image.save(temporary, format="PNG", pnginfo=chunks))
+    way = {"compress_level": 1, "compress_type": zlib.Z_RLE} if by_runs else {}
+    write_atomically(
+        path, lambda temporary: image.save(temporary, format="PNG", pnginfo=chunks, **way)
+    )
 
 
 def key_of(path: Path) -> str | None:

@@ -3,13 +3,18 @@ covers it, glare adds to it. This is what `cropping.cleaning` was tuned on."""
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from scan_pages import Light
 from scene import Rng
 
 Damaged = tuple[Light, np.ndarray]
 """The page with the damage, and where that is, bool [h, w]."""
+
+BARE = (
+    (0.96, 0.95, 0.93), (0.9, 0.86, 0.76), (0.8, 0.74, 0.64), (0.5, 0.42, 0.34),
+    (0.3, 0.28, 0.27), (0.18, 0.15, 0.13),
+)  # fmt: skip
+"""What shows in a fold: worn paper, white to brown, or dirt."""
 
 
 def grid(light: Light) -> tuple[np.ndarray, np.ndarray]:
@@ -42,41 +47,61 @@ def crease(light: Light, rng: Rng) -> Damaged:
 
 
 def _fold(light: Light, rng: Rng, angle: float) -> Damaged:
-    """A thin line of broken, lighter or darker paper, or a ridge with a lit and a shaded side, not
-    quite straight, along three quarters of the way across or all of it."""
+    """A thin line along three quarters of the way across or all of it, not quite straight: worn
+    paper or dirt over the paint, a soft shadow, or a ridge with a lit and a shaded side."""
     height, width = light.shape[:2]
     side = max(height, width)
     angle = angle + np.radians(rng.uniform(-4, 4))
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-np.sin(angle), np.cos(angle)])
-    middle = np.array([rng.uniform(0.2, 0.8) * width, rng.uniform(0.2, 0.8) * height])
-    t = np.linspace(-1.5, 1.5, 400) * side
-    wobble = np.interp(t, np.linspace(t[0], t[-1], 40), rng.normal(0, 0.0012, 40) * side)
-    points = middle + t[:, None] * along + wobble[:, None] * across
-    line = np.zeros((height, width), np.float32)
-    thick = max(1, round(rng.uniform(0.0015, 0.005) * side))
-    corners = [(points * 16).round().astype(np.int32)]
-    cv2.polylines(line, corners, False, (1.0,), thick, cv2.LINE_AA, 4)
+    middle = np.array([rng.uniform(0.15, 0.85) * width, rng.uniform(0.15, 0.85) * height])
     y, x = grid(light)
     reach = (x - middle[0]) * along[0] + (y - middle[1]) * along[1]
-    if rng.random() < 0.4:  # it ends somewhere
-        inside = reach[line > 0.5]
-        cut = np.quantile(inside, rng.uniform(0.05, 0.25)) if len(inside) else 0
-        line *= reach > cut
-    line = cv2.GaussianBlur(line, (0, 0), 0.0006 * side + 0.3)
+    away = (x - middle[0]) * across[0] + (y - middle[1]) * across[1]
+    knots = np.linspace(-1.5, 1.5, 40) * side
+    way = rng.normal(0, rng.uniform(0, 0.0015), 40) * side  # how it wanders, and bows
+    way += rng.uniform(-0.004, 0.004) * side * (2 * knots / side) ** 2
+    away = away - np.interp(reach, knots, way).astype(np.float32)
+    thick = max(0.8, np.exp(rng.uniform(np.log(0.0012), np.log(0.006))) * side)
+    line = _profile(away, thick, soft=rng.random() < 0.4)
     where = line > 0.3
-    if rng.random() < 0.4:  # worn more here than there
-        wear = np.interp(reach, np.linspace(-side, side, 60), rng.uniform(0.3, 1, 60))
-        line *= wear.astype(np.float32)
-    offset = np.float32([[1, 0, across[0] * thick], [0, 1, across[1] * thick]])
-    beside = cv2.warpAffine(line, offset, (width, height))
-    if rng.random() < 0.3:  # a ridge, lit from one side
-        lit, shaded = rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.4)
+    if rng.random() < 0.3:  # it ends somewhere
+        cut = np.quantile(reach[where], rng.uniform(0.03, 0.25)) if where.any() else 0
+        line, where = line * (reach > cut), where & (reach > cut)
+    line = line * _wear(reach, side, rng)
+    beside = _profile(away - thick, thick, soft=True)
+    kind = rng.random()
+    if kind < 0.25:  # a ridge, lit from one side
+        lit, shaded = rng.uniform(0.12, 0.4), rng.uniform(0.12, 0.4)
         relief = 1 + lit * line - shaded * beside
-        return np.clip(light * relief[..., None], 0, 1), where
-    strength, bare = rng.uniform(0.3, 0.75), 0.93 if rng.random() < 0.6 else 0.25
-    mixed = light + strength * line[..., None] * (bare - light)
-    return mixed * (1 - rng.uniform(0.1, 0.35) * beside[..., None]), where
+    elif kind < 0.5:  # nothing but shadow, or a shine
+        relief = 1 + rng.choice([-1, -1, 1]) * rng.uniform(0.15, 0.5) * line
+    else:  # worn paper, or dirt in it, over the paint
+        tint = np.array(BARE[int(rng.integers(len(BARE)))], np.float32)
+        light = light + rng.uniform(0.25, 0.85) * line[..., None] * (tint - light)
+        relief = 1 - rng.choice([0, 1]) * rng.uniform(0.1, 0.35) * beside
+    if rng.random() < 0.3:  # the two halves lie at an angle to the lamp
+        relief = relief * (1 + rng.uniform(-0.04, 0.04) * np.tanh(away / (0.015 * side)))
+    return np.clip(light * relief[..., None], 0, 1).astype(np.float32), where
+
+
+def _profile(away: np.ndarray, thick: float, soft: bool) -> np.ndarray:
+    """1 on the line and 0 beside it, by the distance to its middle: like a bell, or with edges."""
+    if soft:
+        return np.exp(-0.5 * (away / (0.6 * thick)) ** 2)
+    return np.clip((0.5 * thick - np.abs(away)) / max(0.15 * thick, 0.7) + 0.5, 0, 1)
+
+
+def _wear(reach: np.ndarray, side: int, rng: Rng) -> np.ndarray:
+    """How much of the fold shows along its way: all of it, more here than there, or patches."""
+    kind = rng.random()
+    if kind < 0.5:
+        return np.ones_like(reach)
+    count = int(rng.integers(30, 150))
+    wear = rng.uniform(0.3, 1, count)
+    if kind > 0.75:
+        wear = np.where(rng.random(count) < rng.uniform(0.15, 0.4), rng.uniform(0, 0.3), 1)
+    return np.interp(reach, np.linspace(-side, side, count), wear).astype(np.float32)
 
 
 def glare(light: Light, rng: Rng) -> Damaged:

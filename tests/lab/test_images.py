@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from lab.errors import UserError
 from lab.images import (
@@ -315,6 +315,20 @@ def test_the_same_picture_gives_the_same_bytes(tmp_path, picture):
     for name in ("a.png", "b.png"):
         save_png(picture, tmp_path / name, {"seed": "1"})
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_png_of_runs_has_the_same_pixels(tmp_path, picture):
+    save_png(picture, tmp_path / "a.png", by_runs=True)
+    assert read_image(tmp_path / "a.png").tobytes() == picture.tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_what_was_applied_is_not_kept(tmp_path, picture, suffix):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 1
+    path = tmp_path / f"a{suffix}"
+    picture.save(path, exif=exif, dpi=(72, 72))
+    assert read_image(path).info == {}
 
 
 def test_a_grid_shows_every_picture_untouched():
