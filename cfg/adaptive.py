@@ -26,6 +26,15 @@ def first_indices(scales: Sequence[Decimal]) -> list[int]:
     return sorted({*range(0, len(scales), stride), len(scales) - 1} | landmarks)
 
 
+def coarse_first(scales: Sequence[Decimal]) -> list[int]:
+    """Every index once: what is always drawn, then the middle of every gap, again and again. However
+    far the drawing is, the pictures that are there are spread over the whole range."""
+    order = first_indices(scales)
+    while more := midpoints(sorted(order), lambda a, b: 1.0, 0.0):
+        order += more
+    return order
+
+
 def midpoints(indices: Sequence[int], difference: Difference, threshold: float) -> list[int]:
     """What to draw next: the middle of every gap whose ends differ by more than the threshold."""
     gaps = pairwise(indices)

@@ -41,10 +41,10 @@ class Plan:
         return frames_of(line, self.scales, self.folder, settings, indices)
 
     def first(self) -> dict[Line, list[int]]:
-        """For each line the indices that are drawn in any case."""
-        every = list(range(len(self.scales)))
-        indices = every if self.threshold is None else adaptive.first_indices(self.scales)
-        return {line: list(indices) for line in self.lines}
+        """For each line the indices that are drawn in any case, in the order of drawing."""
+        adapting = self.threshold is not None
+        choose = adaptive.first_indices if adapting else adaptive.coarse_first
+        return {line: choose(self.scales) for line in self.lines}
 
 
 def draw(
@@ -59,16 +59,20 @@ def draw(
     processes.wait()
     chosen, new = plan.first(), plan.first()
     looked = {line: _Differences(plan, line) for line in plan.lines}
+    coarse = set(adaptive.first_indices(plan.scales))
     drawn = 0
     while any(new.values()):
         frames = [f for line, indices in new.items() for f in plan.frames(line, indices)]
+        frames.sort(key=lambda f: f.index not in coarse)  # first a few scales of every line
         drawn += yield from _draw_missing(frames, drawn, plan.batch_size, sd, processes)
         if plan.threshold is None:
             break
         for line, indices in chosen.items():
             new[line] = adaptive.midpoints(indices, looked[line], plan.threshold)
             chosen[line] = sorted({*indices, *new[line]})
-    frames = tuple(f for line, indices in chosen.items() for f in plan.frames(line, indices))
+    frames = tuple(
+        f for line, indices in chosen.items() for f in plan.frames(line, sorted(indices))
+    )
     there = len(frames) - drawn
     if there and drawn:
         run.note(f"{there} of {len(frames)} frames were there already")

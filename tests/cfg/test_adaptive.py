@@ -58,3 +58,13 @@ def test_the_coarse_scales_suit_short_ranges_too():
     assert len(adaptive.first_indices(SCALES[:101])) <= 11
     without_landmarks = [Decimal(k) + Decimal("0.5") for k in range(65)]
     assert adaptive.first_indices(without_landmarks) == list(range(0, 65, 8))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 101, 1001])
+def test_coarse_first_is_every_index_once_and_always_spread_over_the_range(count):
+    order = adaptive.coarse_first(SCALES[:count])
+    assert sorted(order) == list(range(count))
+    for drawn in range(len(adaptive.first_indices(SCALES[:count])), count):
+        there = sorted(order[:drawn])
+        widest = max(b - a for a, b in pairwise(there))
+        assert widest * drawn <= 4 * count

@@ -126,6 +126,15 @@ def test_stopped_and_damaged_it_ends_with_the_same_bytes(tmp_path, configured, e
 
 
 @pytest.mark.usefixtures("unshown")
+def test_the_first_pictures_are_spread_over_the_range_and_over_all_rules(tmp_path, configured):
+    with pytest.raises(KeyboardInterrupt):
+        swept(tmp_path, configured(to=8.0, rule=["plain", "apg"]), stop_after=2 * 8 + 1)
+    drawn = [sorted(p.name for p in line.iterdir()) for line in (tmp_path / "x").rglob("a-cat-*")]
+    assert len(drawn) == 2
+    assert all(set(names(*range(9))) <= set(line) for line in drawn)
+
+
+@pytest.mark.usefixtures("unshown")
 def test_frames_removed_from_a_finished_sweep_are_drawn_again(tmp_path, configured, evaluations):
     folder, _ = swept(tmp_path, configured())
     before = pictures(folder)
