@@ -27,8 +27,8 @@ def first_indices(scales: Sequence[Decimal]) -> list[int]:
 
 
 def coarse_first(scales: Sequence[Decimal]) -> list[int]:
-    """Every index once: what is always drawn, then the middle of every gap, again and again. However
-    far the drawing is, the pictures that are there are spread over the whole range."""
+    """Every index once: what is always drawn, then the middle of every gap, again and again. So
+    however far the drawing is, the pictures are spread over the whole range."""
     order = first_indices(scales)
     while more := midpoints(sorted(order), lambda a, b: 1.0, 0.0):
         order += more
