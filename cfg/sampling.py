@@ -8,7 +8,7 @@ negative prompt, or both. Rows are computed in calls of one constant size, so th
 depends on the rows beside it, and rows that are known to be equal are computed once.
 """
 
-from collections.abc import Hashable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from diffusion.stable_diffusion import (
     DRAWS_NOISE,
     SCHEDULERS,
     StableDiffusion,
-    decode,
+    decode_later,
     make_scheduler,
 )
 from diffusion.weights import of_one_length
@@ -280,5 +280,14 @@ def sample(
 
 def decode_evenly(sd: StableDiffusion, latents: Tensor, size: int) -> Iterator[np.ndarray]:
     """`decode`, always `size` pictures at once, so that none depends on how many there are."""
+    for fetch, real in decode_evenly_later(sd, latents, size):
+        yield from fetch()[:real]
+
+
+def decode_evenly_later(
+    sd: StableDiffusion, latents: Tensor, size: int
+) -> Iterator[tuple[Callable[[], np.ndarray], int]]:
+    """The same, queued on a GPU: for each chunk what waits for its pictures, and how many of them
+    are real."""
     for chunk, real in padded_chunks(list(latents), size):
-        yield from decode(sd, torch.stack(chunk))[:real]
+        yield decode_later(sd, torch.stack(chunk)), real

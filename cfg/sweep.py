@@ -5,18 +5,19 @@ two calls of the model can hold. What frames have in common is computed once for
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 from torch import Tensor
 
 from cfg.cells import Frame
 from cfg.frames import save_frame
 from cfg.guidance import most_needed
-from cfg.sampling import Known, Picture, decode_evenly, denoise, start
-from cfg.telemetry import Recorder
+from cfg.sampling import Known, Picture, decode_evenly_later, denoise, start
+from cfg.telemetry import Recorder, Told
 from diffusion.stable_diffusion import StableDiffusion
 
 Wave = tuple[Frame, ...]
@@ -46,6 +47,10 @@ def waves_of(frames: Sequence[Frame], batch_size: int) -> list[Wave]:
     return waves
 
 
+ON_THEIR_WAY = 8
+"""Calls of the decoder whose pictures may wait to be written."""
+
+
 @dataclass(frozen=True)
 class Rendered:
     """How far `render` is: `done` frames are drawn; `step` of `steps` of the wave in work."""
@@ -60,8 +65,12 @@ def render(sd: StableDiffusion, waves: Sequence[Wave], batch_size: int) -> Itera
 
     Equal seeds share their noise, and what an ancestral scheduler draws later; every text is
     encoded once; the steps that no scale has touched yet are computed once for all scales. No bit
-    of a frame depends on which others are drawn with it, or were drawn before. Files are written
-    beside the work, in a thread; all are there when the generator has ended.
+    of a frame depends on which others are drawn with it, or were drawn before.
+
+    While a wave is sampled, the one before it is finished: a GPU decodes it without being waited
+    for, and a thread takes the pictures from there, packs them and writes the files. No more than
+    eight calls of the decoder are on their way at once, and all files are there when the generator
+    has ended, also where it was closed.
     """
     encoded: dict[str, Tensor] = {}
     known: Known = {}
@@ -81,12 +90,26 @@ def render(sd: StableDiffusion, waves: Sequence[Wave], batch_size: int) -> Itera
                 recorder.add(step)
                 latents = step.latents
                 yield Rendered(done, step.index + 1, step.total)
-            drawn = decode_evenly(sd, latents, max(1, batch_size // 2))
-            for frame, pixels, told in zip(wave, drawn, recorder.rows(), strict=True):
-                writing.append(writer.submit(save_frame, frame, pixels, told, sd.name))
-                done += 1
-            while len(writing) > 4 * batch_size or (writing and writing[0].done()):
-                writing.popleft().result()  # a full disk is said at once
+            told, begin = recorder.later(), 0
+            for fetch, real in decode_evenly_later(sd, latents, max(1, batch_size // 2)):
+                part = range(begin, begin + real)
+                writing.append(writer.submit(_save, wave, part, fetch, told, sd.name))
+                begin += real
+                while len(writing) > ON_THEIR_WAY or (writing and writing[0].done()):
+                    writing.popleft().result()  # a full disk is said at once
+            done += len(wave)
             yield Rendered(done, 0, 0)
         for written in writing:
             written.result()
+
+
+def _save(
+    wave: Wave,
+    part: range,
+    fetch: Callable[[], np.ndarray],
+    told: Callable[[int], Told],
+    model: str,
+) -> None:
+    """Write the frames of a part of a wave, when their pictures are there."""
+    for place, pixels in zip(part, fetch(), strict=False):  # the rest of a call is padding
+        save_frame(wave[place], pixels, told(place), model)

@@ -5,7 +5,7 @@ there has them, also after a stop, and whichever process drew it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from cfg.sampling import Step
+from lab.device import fetched_later
 
 TEXT = "pseudoword-telemetry"
 QUANTITIES = ("difference", "parallel", "orthogonal", "cosine", "x_0_low", "x_0_high")
 """The columns of a frame's telemetry, beside the timesteps."""
 DIGITS = 6
 """Significant digits that are kept of each value."""
+Told = dict[str, list[float | None]]
+"""A picture's timesteps and columns, null where there is no value."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,17 @@ class Recorder:
         self._timesteps.append(step.t)
         self._steps.append(measure(step))
 
-    def rows(self) -> list[dict[str, list[float | None]]]:
-        """For each picture its timesteps and columns, null where there is no value."""
-        table = torch.stack(self._steps).cpu().numpy()  # [steps, pictures, quantities]
-        told: list[dict[str, list[float | None]]] = []
-        for picture in range(table.shape[1]):
-            columns: dict[str, list[float | None]] = {"timesteps": list(self._timesteps)}
+    def later(self) -> Callable[[int], Told]:
+        """What waits for the figures, queued on a GPU, and tells those of one of the pictures."""
+        fetch = fetched_later(torch.stack(self._steps))  # [steps, pictures, quantities]
+
+        def told(picture: int) -> Told:
+            table = fetch().numpy()
+            columns: Told = {"timesteps": list(self._timesteps)}
             for place, name in enumerate(QUANTITIES):
-                values = table[:, picture, place]
-                columns[name] = [_short(float(value)) for value in values]
-            told.append(columns)
+                columns[name] = [_short(float(value)) for value in table[:, picture, place]]
+            return columns
+
         return told
 
 

@@ -5,7 +5,7 @@ The parts stay diffusers' own classes. What is ours is one plain value that hold
 for one picture does not depend on the pictures beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -20,12 +20,12 @@ from diffusers.utils import logging
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from diffusion.config import UsesModel
+from diffusion.config import Draws, UsesModel
 from diffusion.pseudo_word import Word
 from diffusion.single_file import Parts, read_checkpoint, read_vae
 from diffusion.sources import BUNDLED, fingerprint, locate, locate_vae, said_first
 from diffusion.tokenizers import find_tokenizer
-from lab.device import pick_device, pick_dtype, set_attention
+from lab.device import fetched_later, pick_device, pick_dtype, set_attention
 from lab.errors import UserError
 
 # One decoder or encoder call works on at most this many pixels: all of a batch of small pictures,
@@ -162,7 +162,7 @@ def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
         tokenizer=config.tokenizer,
         revision=config.revision,
     )
-    sd.prompt_weights = config.prompt_weights
+    sd.prompt_weights = isinstance(config, Draws) and config.prompt_weights
     return sd
 
 
@@ -172,7 +172,7 @@ def weights_of(config: UsesModel) -> str:
     return fingerprint(locate(config.model, config.revision), *others)
 
 
-def what_computes(config: UsesModel) -> dict[str, Any]:
+def what_computes(config: Draws) -> dict[str, Any]:
     """What of a model decides the pixels of a picture, as JSON for the key of a result."""
     device = pick_device(config.device)
     return {
@@ -280,17 +280,23 @@ def encode(sd: StableDiffusion, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(means) * scale, torch.cat(deviations) * scale
 
 
-@torch.no_grad()
 def decode(sd: StableDiffusion, latents: Tensor) -> np.ndarray:
     """Latents [N, 4, h, w], scaled as in `encode`, to pictures: uint8 [N, H, W, 3]."""
+    return decode_later(sd, latents)()
+
+
+@torch.no_grad()
+def decode_later(sd: StableDiffusion, latents: Tensor) -> Callable[[], np.ndarray]:
+    """`decode`, queued on a GPU: the function that is returned waits for the pictures."""
     pictures = []
     area = latents.shape[-2] * latents.shape[-1] * sd.vae_factor**2
     with at_work(sd, "vae"):
         for part, real in _constant_parts(latents, area):
             scaled = (part.to(sd.device) / sd.vae.config["scaling_factor"]).to(sd.dtype)
             pixels = sd.vae.decode(scaled, return_dict=False)[0][:real].float()
-            pictures.append(((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu())
-    return torch.cat(pictures).permute(0, 2, 3, 1).contiguous().numpy()
+            pictures.append(((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8))
+    fetch = fetched_later(torch.cat(pictures).permute(0, 2, 3, 1).contiguous())
+    return lambda: fetch().numpy()
 
 
 def _constant_parts(batch: Tensor, pixels_per_picture: int) -> Iterator[tuple[Tensor, int]]:

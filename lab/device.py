@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -147,6 +147,26 @@ def _require_xformers(parameter: torch.Tensor) -> None:
         raise UserError(
             f"attention xformers cannot run on {parameter.device} here ({reason}); {remedy}"
         ) from None
+
+
+def fetched_later(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Queue the copy of a tensor to the computer's memory behind what its GPU is still at work on.
+
+    The function that is returned waits for it, in any thread; so whoever queued it can go on.
+    """
+    if tensor.device.type != "cuda":
+        return tensor.cpu
+    # only memory that the system cannot move is written to by a GPU beside its other work
+    kept = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    kept.copy_(tensor, non_blocking=True)
+    copied = torch.cuda.Event(blocking=True)  # a thread that waits leaves the processor alone
+    copied.record(torch.cuda.current_stream(tensor.device))
+
+    def fetch() -> torch.Tensor:
+        copied.synchronize()
+        return kept
+
+    return fetch
 
 
 def padded_chunks(items: Sequence[Item], size: int) -> Iterator[tuple[list[Item], int]]:

@@ -1,15 +1,19 @@
 """Waves of frames: everything once, nothing too large, and no bit that depends on the company."""
 
 import json
+import threading
 from decimal import Decimal
 
 import pytest
 
+from cfg import sweep
 from cfg.cells import frames_of, lines_of
 from cfg.config import Config
 from cfg.forecast import predictions_of
+from cfg.frames import missing
 from cfg.sweep import render, waves_of
 from cfg.telemetry import read_telemetry
+from diffusion import stable_diffusion
 from diffusion.stable_diffusion import load
 
 RULES = ["plain", "apg", "rescale", {"interval": [0.5, 1.5]}, {"name": "cfg++"}]
@@ -106,3 +110,46 @@ def test_a_frame_that_cannot_be_written_stops_the_sweep(sd, tmp_path):
     planned[0].path.parent.write_text("a file in the way")
     with pytest.raises(OSError):
         drawn(sd, planned)
+
+
+def test_a_wave_is_sampled_before_the_pictures_of_the_one_before_have_come(
+    sd, tmp_path, monkeypatch
+):
+    """A device whose copies come when the next wave has begun: who waits for them waits in vain."""
+    planned = frames(tmp_path / "overlapped")
+    begun = [threading.Event() for _ in range(len(waves_of(planned, 2)) + 1)]
+    begun[-1].set()
+    expected = drawn(sd, frames(tmp_path / "expected"), batch_size=2)
+    denoise, fetched_later, waves = sweep.denoise, stable_diffusion.fetched_later, []
+
+    def watched(*args, **settings):
+        for step in denoise(*args, **settings):
+            begun[len(waves)].set()
+            yield step
+        waves.append(1)
+
+    def slow(tensor):
+        fetch, following = fetched_later(tensor), begun[len(waves)]
+
+        def when_the_next_has_begun():
+            assert following.wait(10)
+            return fetch()
+
+        return when_the_next_has_begun
+
+    monkeypatch.setattr(sweep, "denoise", watched)
+    monkeypatch.setattr(stable_diffusion, "fetched_later", slow)
+    assert drawn(sd, planned, batch_size=2) == expected
+    assert len(waves) > 1
+
+
+def test_what_was_drawn_is_written_whole_where_the_sweep_is_left(sd, tmp_path):
+    planned = frames(tmp_path, seed=[1, 2])
+    left = render(sd, waves_of(planned, 2), 2)
+    while next(left).done < 3:
+        pass
+    left.close()
+    there = [frame for frame in planned if frame.path.exists()]
+    assert 3 <= len(there) < len(planned)
+    assert len(missing(planned)) == len(planned) - len(there)
+    assert len(list(tmp_path.rglob("*.png"))) == len(there)  # and nothing half done
