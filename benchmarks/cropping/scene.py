@@ -56,6 +56,8 @@ class World:
     pages: Sequence[Callable[[Sample, Rng], Sample]]
     """A picture printed on a page, with text, gutters or frames around it."""
     page_share: float = 0.22
+    places: Callable[[int, int, Rng], list[tuple[float, float, float]]] | None = None
+    """Where figures stand, if not where `places` has them."""
 
 
 def compose(world: World, rng: Rng) -> Sample:
@@ -74,7 +76,7 @@ def compose(world: World, rng: Rng) -> Sample:
         canvas = world.clutter(canvas, rng)
     paint = _one_of(world.paints, rng)
     subjects = []
-    for place in places(width, height, rng):
+    for place in (world.places or places)(width, height, rng):
         parts = placed(_one_of(world.figures, rng)(rng), *place, bool(rng.random() < 0.5))
         canvas = paint(canvas, parts, rng)
         subjects.append(subject_of(parts, width, height))
