@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.showing import Analysis, Page, Sheet, Video
-from diffusion.config import UsesModel
+from diffusion.config import Draws
 from lab.config import Section
 
 SchedulerName = Literal[
@@ -112,7 +112,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Config(UsesModel):
+class Config(Draws):
     """A prompt and a seed, or several, drawn at many guidance scales: pictures, films, curves."""
 
     prompt: str | tuple[str, ...]

@@ -33,6 +33,11 @@ class UsesModel(Section):
     """What the work may take on the device, in GB: 6, 8, 12 or 24 to plan as for such a card; auto:
     what is free on the GPU, and on a CPU nothing is chosen by memory. It limits batch sizes that
     are auto."""
+
+
+class Draws(UsesModel):
+    """A job that draws what prompts say."""
+
     prompt_weights: bool = False
     """Read prompts as AUTOMATIC1111 does: (word) counts 1.1 times, (word:1.3) 1.3 times, [word]
     1 / 1.1 times, \\( is a bracket; BREAK begins another 75 tokens, and a long prompt does so by

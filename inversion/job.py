@@ -12,7 +12,7 @@ from torch import Tensor
 from diffusion.fitting import budget_of
 from diffusion.formats import save_embedding
 from diffusion.pseudo_word import PseudoWord, is_new, training_rows
-from diffusion.stable_diffusion import StableDiffusion, fingerprint, load, locate, rest
+from diffusion.stable_diffusion import StableDiffusion, open_model, rest, weights_of
 from inversion import checks, data, evaluation, previews, report
 from inversion.balance import balanced, sentence
 from inversion.batches import Material
@@ -87,7 +87,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
 
 def forecast(config: Config, run: Run) -> list[str]:
     """What `run` would learn from and the memory that takes, in sentences; nothing is written."""
-    sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
+    sd = open_model(config, pick_training_dtype(config))
     side = config.resolution or sd.resolution
     try:
         examples = data.find_examples(config, run.sibling("cropping"))
@@ -127,7 +127,7 @@ class Opened(NamedTuple):
 
 def _open(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> Opened:
     """Load the model and look at everything that can be wrong with words, prompts and masks."""
-    sd = load(config.model, config.device, pick_training_dtype(config), config.attention)
+    sd = open_model(config, pick_training_dtype(config))
     notes: list[str] = []
     words = []
     for variant in variants(config):
@@ -145,7 +145,7 @@ def _inputs(config: Config, examples: Sequence[Example], templates: Sequence[str
     inputs = {
         "version": VERSION,
         "config": said,
-        "model": fingerprint(locate(config.model)),
+        "model": weights_of(config),
         "examples": data.fingerprint(examples),
         "templates": templates,
         "initial_embeddings": embeddings_used(config),

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.config import SchedulerName
-from diffusion.config import UsesModel
+from diffusion.config import Draws
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Config(UsesModel):
+class Config(Draws):
     """Draw prompts with every learned word, from equal noise: labelled grids and single
     pictures."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cfg.config import SchedulerName
-from diffusion.config import UsesModel
+from diffusion.config import Draws
 from lab.config import Section
 
 VALUE = "[value]"
@@ -68,7 +68,7 @@ class Compare(Section):
     """Pictures for each of them: the first ones of the seeds."""
 
 
-class Config(UsesModel):
+class Config(Draws):
     """Measure how evenly a word takes the values of an attribute, as the model is and with what
     inversion learned for it, and what else changed."""
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cfg.sampling import sample
-from diffusion.config import UsesModel
+from diffusion.config import Draws
 from diffusion.prompts import encode_prompts, notes_of_cuts
 from diffusion.pseudo_word import add_word
 from diffusion.stable_diffusion import load, open_model, what_computes
@@ -74,8 +74,8 @@ def test_without_weights_an_encoding_is_the_plain_one_in_every_bit(sd, literal):
 
 def test_brackets_are_literal_unless_it_is_asked_for(literal, tiny_sd_folder):
     assert not torch.equal(encode_prompts(literal, ["(cat:1.2)"]), encode_prompts(literal, ["cat"]))
-    assert not UsesModel().prompt_weights
-    asked = UsesModel(model=str(tiny_sd_folder), device="cpu", prompt_weights=True)
+    assert not Draws().prompt_weights
+    asked = Draws(model=str(tiny_sd_folder), device="cpu", prompt_weights=True)
     assert open_model(asked).prompt_weights
     without = asked.model_copy(update={"prompt_weights": False})
     assert what_computes(asked) != what_computes(without)
