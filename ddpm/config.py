@@ -133,8 +133,8 @@ class Train(Section):
 class Sample(Section):
     """The pictures that are drawn when the model is ready."""
 
-    count: Positive = 16
-    """How many."""
+    count: Annotated[int, Field(ge=0)] = 16
+    """How many; 0: none, where a film or a study is all that is wanted."""
     seed: int = 0
     """The first one's seed; the others count on. A seed's picture does not depend on the others."""
     sampler: Literal["ddpm", "ddim", "dpm++"] = "ddpm"

@@ -1,6 +1,7 @@
 """A grid of pictures coming out of the noise, as a film: the first frame is x_T, the last the
 sample."""
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from ddpm.config import Config
-from ddpm.denoising import Step, denoise
+from ddpm.denoising import Guidance, Step, denoise
+from ddpm.guidance import guided_by
+from ddpm.guides import LOSSES
 from ddpm.pixels import to_pixels
+from ddpm.samples import path_of
 from ddpm.stages import Bench
 from ddpm.study_config import Film
 from lab.images import save_png
@@ -21,6 +25,7 @@ from lab.video import write_video
 
 GAP = 2  # px between pictures, before they are enlarged
 NIGHT = 24  # the grey between them
+FRAMES, UNGUIDED = "frames", "unguided"
 LISTING = "frames.json"
 """Beside the frames, written last: what each of them shows."""
 
@@ -98,29 +103,61 @@ def write_film(frames: Sequence[Path], path: Path, settings: Film) -> None:
 
 
 def film(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
-    """The stage: film/frames/ and film/film.gif, .mp4 or .webm."""
+    """The stage: film/frames/, film/pictures/ and film/film.gif, .mp4 or .webm; of a film that is
+    led by losses film/unguided/ has the same without."""
     settings = config.film
     if settings is None:
         return
-    folder = run.folder / "film"
-    frames = folder / "frames"
-    if not saved_frames(frames):
-        seeds = range(config.sample.seed, config.sample.seed + settings.pictures)
-        steps = denoise(
-            bench.unet,
-            bench.scheduler,
-            seeds=seeds,
-            steps=config.sample.steps,
-            sampler=config.sample.sampler,
-            eta=config.sample.eta,
-            dtype=bench.dtype,
-        )
-        yield from save_frames(steps, frames, settings.of, settings.most)
-    paths = [frames / line["file"] for line in saved_frames(frames)]
-    for done, suffix in enumerate(settings.formats):
-        yield Progress("writing films", done, len(settings.formats))
-        path = folder / f"film.{suffix}"
+    reels: dict[Path, Guidance | None] = {run.folder / "film": _leading(settings, bench)}
+    if settings.guide is not None:
+        reels[run.folder / "film" / UNGUIDED] = None
+    if not all(saved_frames(reel / FRAMES) for reel in reels):
+        shots = [_shoot(config, settings, bench, *reel) for reel in reels.items()]
+        for progress, *_ in zip(*shots, strict=True):
+            yield progress
+    total = len(reels) * len(settings.formats)
+    for done, (reel, suffix) in enumerate(itertools.product(reels, settings.formats)):
+        yield Progress("writing films", done, total)
+        paths = [reel / FRAMES / line["file"] for line in saved_frames(reel / FRAMES)]
+        path = reel / f"film.{suffix}"
         if not path.exists():
             write_film(paths, path, settings)
-        run.show(path, f"{len(paths)} frames from x_T to the sample, {settings.pictures} pictures")
-    yield Progress("writing films", len(settings.formats), len(settings.formats))
+        what = f"{len(paths)} frames from x_T to the sample, {settings.pictures} pictures"
+        run.show(path, what + (", without guidance" if reel.name == UNGUIDED else ""))
+    yield Progress("writing films", total, total)
+
+
+def _leading(settings: Film, bench: Bench) -> Guidance | None:
+    """All of the film's losses together; None where there are none."""
+    lead = settings.guide
+    if lead is None:
+        return None
+    guides = [(LOSSES[loss.loss](loss, bench.device), loss.scale) for loss in lead.losses]
+    return guided_by(guides, lead.form, lead.weight)
+
+
+def _shoot(
+    config: Config, settings: Film, bench: Bench, folder: Path, guidance: Guidance | None
+) -> Iterator[Progress]:
+    seeds = range(config.sample.seed, config.sample.seed + settings.pictures)
+    steps = denoise(
+        bench.unet,
+        bench.scheduler,
+        seeds=seeds,
+        steps=config.sample.steps,
+        sampler=config.sample.sampler,
+        eta=config.sample.eta,
+        guidance=guidance,
+        dtype=bench.dtype,
+    )
+    kept = _keeping(steps, seeds, folder / "pictures")
+    yield from save_frames(kept, folder / FRAMES, settings.of, settings.most)
+
+
+def _keeping(steps: Iterator[Step], seeds: range, folder: Path) -> Iterator[Step]:
+    """The Steps as they come; each picture of the last one is saved, as SEED.png."""
+    for step in steps:
+        if step.index == step.count:
+            for seed, pixels in zip(seeds, to_pixels(step.x_t), strict=True):
+                save_png(Image.fromarray(pixels), path_of(folder, seed), {"seed": str(seed)})
+        yield step

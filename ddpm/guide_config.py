@@ -41,19 +41,11 @@ class Loss(Section):
         return self
 
 
-class Guide(Section):
-    """Lead the sampling by losses: each alone and all together, at several strengths, from equal
-    seeds, as a labelled grid and a table. How it is drawn, `sample` says."""
+class Lead(Section):
+    """Losses that lead the sampling, and how."""
 
     losses: Annotated[tuple[Loss, ...], Field(min_length=1)]
     """What the pictures should become: any number of colours and texts."""
-    strengths: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (
-        0.0,
-        0.25,
-        0.5,
-        1.0,
-    )
-    """What all scales are multiplied by, a row each; 0 is bitwise the picture without guidance."""
     form: Literal["x0", "eps"] = "x0"
     """x0: the picture that the model sees is moved down the gradient, equally far at every step;
     eps: the noise that it sees is (Dhariwal & Nichol 2021), which moves the picture far while there
@@ -61,6 +53,19 @@ class Guide(Section):
     weight: Literal["constant", "noise", "picture"] = "noise"
     """What the scale is multiplied by at a step: constant, nothing; noise, the share of noise in
     x_t, so that the beginning is led; picture, the share of the picture, so that the end is."""
+
+
+class Guide(Lead):
+    """Lead the sampling by losses: each alone and all together, at several strengths, from equal
+    seeds, as a labelled grid and a table. How it is drawn, `sample` says."""
+
+    strengths: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (
+        0.0,
+        0.25,
+        0.5,
+        1.0,
+    )
+    """What all scales are multiplied by, a row each; 0 is bitwise the picture without guidance."""
     pictures: Annotated[int, Field(ge=1, le=64)] = 8
     """Columns of the grid; a column is a seed."""
     measured: Annotated[int, Field(ge=0, le=100_000)] = 64

@@ -88,6 +88,8 @@ def decisive(config: Config, include: set[str] | None = None) -> dict[str, Any]:
     settings = config.model_dump(mode="json", by_alias=True, include=include)
     if settings["model"]["prediction"] == "epsilon":
         del settings["model"]["prediction"]
+    if settings.get("film") and settings["film"]["guide"] is None:
+        del settings["film"]["guide"]
     settings.pop("track", None)  # what is told to others changes nothing
     return settings
 

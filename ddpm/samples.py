@@ -21,6 +21,8 @@ CELL = 96  # px of a picture in the grid
 
 def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     """samples/SEED.png, samples.png and, where there are data, their densities beside these."""
+    if not config.sample.count:
+        return
     seeds = range(config.sample.seed, config.sample.seed + config.sample.count)
     folder = run.folder / "samples"
     yield from _draw(config, bench, seeds, folder)

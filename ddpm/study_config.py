@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from ddpm.guide_config import Lead
 from lab.config import Section
 
 ScheduleName = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
@@ -140,5 +141,8 @@ class Film(Section):
     side by side."""
     size: int = Field(default=512, ge=32, le=4096)
     """Longest side of the film in px; small pictures are enlarged by a whole number."""
+    guide: Lead | None = None
+    """Lead the filmed pictures by losses, all of them together. They are filmed without, too, from
+    equal noise and step by step beside it, into film/unguided/."""
 
     _once = field_validator("formats")(_each_once)

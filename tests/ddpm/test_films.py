@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMPipeline, DDPMScheduler
 from PIL import Image
 
+from ddpm import job
+from ddpm.config import Config, Model, Sample
 from ddpm.denoising import denoise, x_T_of
 from ddpm.films import filmed_steps, save_frames, saved_frames, tiled, write_film
+from ddpm.guide_config import Lead, Loss
+from ddpm.guides import colour
+from ddpm.learning import decisive
 from ddpm.pixels import to_pixels, to_tensor
 from ddpm.study_config import Film
+from lab.run import Run
 from lab.video import count_frames, read_video
 
 
@@ -87,3 +93,80 @@ def test_pixels_come_back_and_what_is_outside_is_cut_off():
     assert to_tensor(every).min() == -1 and to_tensor(every).max() == 1
     outside = torch.tensor([-7.0, 7.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2)
     assert to_pixels(outside).tolist() == [[[[0, 0, 0], [255, 255, 255]]]]
+
+
+def config_of(folder, lead=None):
+    sample = Sample(count=0, seed=3, steps=4)
+    film = Film(pictures=2, formats=("gif",), of="both", hold=0.0, size=32, guide=lead)
+    return Config(model=Model(pretrained=str(folder)), sample=sample, film=film)
+
+
+def run_of(config, outputs):
+    """The finished run, and how many frames there were at each step of the filming."""
+    there = []
+    with Run(outputs, "test", "ddpm") as run:
+        for progress in job.run(config, run):
+            if progress.stage == "filming":
+                names = {path.name for path in (run.folder / "film/frames").glob("*.png")}
+                assert names == {f"{k:04}.png" for k in range(len(names))}
+                there.append(len(names))
+    return run.folder / "film", there
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+@pytest.fixture(scope="module")
+def pipeline(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    DDPMPipeline(*model).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(pipeline, tmp_path_factory):
+    return run_of(config_of(pipeline), tmp_path_factory.mktemp("plain"))
+
+
+def colour_of(scale):
+    return Lead(losses=(Loss(loss="colour", target="#3060c0", scale=scale),))
+
+
+def test_a_step_is_there_to_be_seen_when_it_is_made(plain):
+    assert plain[1] == [1, 2, 3, 4, 5]
+    assert not (plain[0].parent / "samples").exists()  # none were asked for
+
+
+def test_a_led_film_has_the_unled_one_beside_it_from_equal_noise(pipeline, plain, tmp_path):
+    led, there = run_of(config_of(pipeline, colour_of(0.3)), tmp_path)
+    assert there == [1, 2, 3, 4, 5]
+    assert files(led / "unguided") == files(plain[0])
+    shape = pixels(led / "frames/0000.png").shape
+    noise = pixels(led / "frames/0000.png")[:, : shape[1] // 2 - 4]
+    np.testing.assert_array_equal(noise, pixels(plain[0] / "frames/0000.png")[:, : noise.shape[1]])
+    wanted = colour("#3060c0")
+    for seed in (3, 4):
+        ends = [pixels(folder / f"pictures/{seed}.png") for folder in (led, led / "unguided")]
+        near, far = wanted(to_tensor(np.stack(ends))).tolist()
+        assert near < far - 0.05
+
+
+def test_a_strength_of_zero_is_bitwise_no_guidance(pipeline, plain, tmp_path):
+    led, _ = run_of(config_of(pipeline, colour_of(0.0)), tmp_path)
+    ours = {name: data for name, data in files(led).items() if not name.startswith("unguided")}
+    assert ours == files(plain[0]) == files(led / "unguided")
+
+
+def test_the_pictures_are_those_of_the_last_frame(plain):
+    last = pixels(plain[0] / "frames/0004.png")
+    for column, seed in enumerate((3, 4)):
+        one = pixels(plain[0] / f"pictures/{seed}.png")
+        np.testing.assert_array_equal(last[:8, 10 * column : 10 * column + 8], one)
+
+
+def test_a_film_without_guidance_has_the_key_that_it_had():
+    config = Config(model=Model(pretrained="drawn"), film=Film())
+    assert "guide" not in decisive(config)["film"]
+    led = Config(model=Model(pretrained="drawn"), film=Film(guide=colour_of(0.3)))
+    assert decisive(led)["film"]["guide"]["losses"][0]["scale"] == 0.3
