@@ -14,15 +14,17 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from lab.config import Experiment, Section, explain, load_experiment
 from lab.errors import UserError
-from lab.run import Progress, Run, process_count
+from lab.run import Progress, Run, process_count, process_index
 from lab.wording import first_sentence, suggest
 from studio import embedding
 from studio.progress import Bars, spoken
+from studio.web import command as studio
 
 JOBS: dict[str, str] = {
     "cropping": "cropping",
@@ -66,6 +68,8 @@ examples:
   pseudoword tune experiments/search.yaml
       run the file's jobs again and again with the settings varied as its section `tune:` says;
       `pseudoword explain tune` has the ranges, the pruning, the search on many machines
+  pseudoword studio
+      all of it as a page in the browser, on this machine only
   pseudoword embedding inspect downloads/*.pt
       what an embedding is, which models it fits, what is wrong with it; `embedding convert` writes
       it for another program
@@ -78,21 +82,24 @@ FILE is an experiment file (see experiments/). After it, section.setting=value c
 this time; the value is YAML: cfg.seed=7  cfg.guidance_scales=[0,1,7.5]  cfg.guidance_scales.to=20
 `pseudoword explain {section}` lists the settings.
 """
-_ENVIRONMENT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+ENVIRONMENT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> int:
     """Run the program and return its exit code: 0, 2 for the user's mistakes, 130 when stopped."""
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = _parse(argv, jobs)
-    _quieten()
-    _share_the_machine()
+    quieten()
+    share_the_machine()
     try:
         if arguments.command == "explain":
             print(_explain(arguments.setting, jobs), end="")
             return 0
         if arguments.command == "embedding":
             return embedding.run(arguments)
+        if arguments.command == "studio":
+            studio.run(arguments)
+            return 0
         with _terminable():
             try:
                 _run(arguments, argv, jobs)
@@ -107,7 +114,7 @@ def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> i
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in _ENVIRONMENT_ERRORS:
+        if error.errno not in ENVIRONMENT_ERRORS:
             raise
         place = f": {error.filename}" if error.filename else ""
         print(f"error: {error.strerror}{place}", file=sys.stderr)
@@ -173,6 +180,7 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
             help="say how much there is to compute and how long it takes here; write nothing",
         )
     embedding.add_parsers(commands, _Parser)
+    studio.add_parser(commands)
     about = _ABOUT["explain"]
     explaining = commands.add_parser(
         "explain", help=about, description=about[0].upper() + about[1:] + "."
@@ -185,7 +193,7 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
     )
     arguments, extra = parser.parse_known_args(argv)
     for word in extra:  # key=value that stands after an option
-        if word.startswith("-") or arguments.command in ("explain", "embedding"):
+        if word.startswith("-") or arguments.command in ("explain", "embedding", "studio"):
             parser.error(f"{word} is not understood here")
         arguments.overrides.append(word)
     return arguments
@@ -198,7 +206,7 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Switch off what other packages say to their own developers. Environment settings win."""
     for name, value in {
         "TOKENIZERS_PARALLELISM": "false",
@@ -213,7 +221,7 @@ def _quieten() -> None:
             warnings.simplefilter("ignore", category)
 
 
-def _share_the_machine() -> None:
+def share_the_machine() -> None:
     """Let torch's threads sleep, not spin, while they wait for each other.
 
     Where another program holds a core, spinning threads wait for one that does not run: on two
@@ -315,22 +323,37 @@ def _besides(experiment: Experiment, section: str, jobs: Mapping[str, str]) -> t
     return (experiment, others) if section == SEARCH else ()
 
 
-def _run_job(
-    experiment: Experiment, section: str, jobs: Mapping[str, str], outputs: str, argv: list[str]
-) -> Run:
+def steps_of(
+    experiment: Experiment, section: str, jobs: Mapping[str, str], outputs: str, command: str
+) -> Generator[Progress, None, Run]:
+    """Run one section of an experiment in its run folder, which keeps the account of it.
+
+    Closing the generator, or raising in it, ends the run as Ctrl-C does.
+    """
     record = {
-        "command": shlex.join(["pseudoword", *argv]),
+        "command": command,
         "overrides": list(experiment.overrides),
         "configuration": experiment.resolved,
     }
-    started = time.monotonic()
     job = importlib.import_module(f"{jobs[section]}.job")
     with Run(outputs, experiment.name, section, record) as run:
         config, besides = experiment.sections[section], _besides(experiment, section, jobs)
-        steps: Iterator[Progress] = job.run(config, run, *besides)
-        with Bars(section, quiet=not run.is_main) as bars:
-            for progress in steps:
-                bars.show(progress)
+        yield from job.run(config, run, *besides)
+    return run
+
+
+def _run_job(
+    experiment: Experiment, section: str, jobs: Mapping[str, str], outputs: str, argv: list[str]
+) -> Run:
+    started = time.monotonic()
+    command = shlex.join(["pseudoword", *argv])
+    steps = steps_of(experiment, section, jobs, outputs, command)
+    with closing(steps), Bars(section, quiet=process_index() > 0) as bars:
+        try:
+            while True:
+                bars.show(next(steps))
+        except StopIteration as end:
+            run: Run = end.value
     if run.is_main:
         done = "already done" if run.reused else f"done in {spoken(time.monotonic() - started)}"
         print(f"{section}: {done}", file=sys.stderr)

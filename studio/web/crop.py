@@ -1,0 +1,12 @@
+"""The tab Crop."""
+
+import gradio as gr
+
+from studio.web.bench import Bench, Tab
+
+
+def tab(bench: Bench) -> Tab:
+    """Build the tab inside the Blocks that is open."""
+    run = gr.State("")
+    gr.Markdown("Crop")
+    return Tab("crop", "cropping", [], lambda configuration: [], run)

@@ -1,0 +1,168 @@
+"""Which files the studio may touch: it reads inside its folders and writes inside outputs/.
+
+Whatever a form or the API brings as a path is resolved, symbolic links and all, before it is
+compared with the folders.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.errors import UserError
+
+STUDIO = ".studio"
+"""The studio's own folder in outputs/: its queue, its experiments, what was uploaded."""
+LONGEST = 4096
+BUNDLED = frozenset({"", "storybook", "auto", "none", "drawn"})
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,100}")
+
+PATHS = frozenset(
+    {
+        "cropping.source", "cropping.detector", "cropping.captions.automatic",
+        "cropping.corrections", "inversion.initial_embedding", "inversion.model", "inversion.data",
+        "inversion.templates", "inversion.evaluate.pictures", "cfg.model", "cfg.vae",
+        "cfg.tokenizer", "cfg.words", "cfg.analysis.match", "cfg.analysis.features",
+        "sample.model", "sample.vae", "sample.tokenizer", "sample.words", "skew.model", "skew.vae",
+        "skew.tokenizer", "skew.embedding", "skew.judge", "skew.match", "ddpm.data.source",
+        "ddpm.model.pretrained", "ddpm.study.extractor", "ddpm.measure.extractor",
+        "ddpm.measure.beside", "tune.storage",
+    }
+)  # fmt: skip
+"""The settings, of all jobs, that name a file or folder. A test holds the list to the models."""
+
+
+class Places:
+    """The folders that a studio may read, and the one that it may write to."""
+
+    def __init__(self, roots: Sequence[Path], outputs: Path):
+        """`roots` may be read, as may `outputs`; they need not exist."""
+        self.outputs = Path(outputs).resolve()
+        self.roots = tuple(dict.fromkeys([*(Path(root).resolve() for root in roots), self.outputs]))
+
+    def inside(self, text: str) -> Path:
+        """The file or folder that `text` names, resolved.
+
+        Raises:
+            UserError: where it does not exist, or is outside of the folders, through symbolic
+                links too.
+        """
+        path = self._resolved(text)
+        if not any(path.is_relative_to(root) for root in self.roots):
+            folders = ", ".join(str(_short(root)) for root in self.roots)
+            raise UserError(
+                f"{text} is outside of the folders this studio may read: {folders}; to add one, "
+                "start it with --pictures FOLDER"
+            )
+        if not path.exists():
+            raise UserError(f"{text} does not exist")
+        return path
+
+    def model(self, text: str) -> str:
+        """`text` if it names a bundled model, one of the hub, or a path that may be read.
+
+        Raises:
+            UserError: otherwise.
+        """
+        hub = _HUB_ID.fullmatch(text) and ".." not in text
+        if text in BUNDLED or (hub and not _exists(text)):
+            return text
+        return str(self.inside(text))
+
+    def name(self, text: str) -> str:
+        """A run's name, which is one folder of outputs/.
+
+        Raises:
+            UserError: where it is not.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise UserError("give it a name: letters, digits, - and _")
+        fit = _NAME.fullmatch(text) and text.strip(". ") == text and text.isprintable()
+        if not fit or len(text.encode()) > 200:
+            shown = text if len(text) < 60 else text[:60] + " ..."
+            raise UserError(f"{shown!r} is no name for a folder; use letters, digits, - and _")
+        return text
+
+    def uploads(self, session: str) -> Path:
+        """A folder in outputs/ for what this window's user has dropped; made if not there."""
+        plain = re.sub(r"[^A-Za-z0-9]", "", session or "")[:40] or "nobody"
+        folder = self.outputs / STUDIO / "uploads" / plain
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def check(self, experiment: Mapping[str, Any]) -> None:
+        """Make sure that an experiment names only what may be read, and writes only to outputs/.
+
+        Raises:
+            UserError: naming the setting.
+        """
+        for keys, text in _texts(experiment):
+            setting = ".".join(keys)
+            try:
+                self._check_text(setting, text)
+            except UserError as problem:
+                raise UserError(f"{setting}: {problem}") from None
+        self.writable(self.outputs / self.name(experiment.get("name", "")))
+
+    def writable(self, folder: Path) -> None:
+        """Make sure that nothing in `folder` is a symbolic link that leads out of outputs/."""
+        if not folder.resolve().is_relative_to(self.outputs):
+            raise UserError(
+                f"{_short(folder)} leads out of {_short(self.outputs)}; use another name"
+            )
+        for found in folder.rglob("*"):
+            if found.is_symlink() and not found.resolve().is_relative_to(self.outputs):
+                raise UserError(f"{_short(found)} leads out of {_short(self.outputs)}; remove it")
+
+    def _check_text(self, setting: str, text: str) -> None:
+        if setting == "tune.storage" and text:
+            raise UserError("the studio keeps trials in the run folder; leave it empty")
+        for prefix in ("clip:", "drawn:"):
+            if setting in PATHS and text.startswith(prefix):
+                rest = text.removeprefix(prefix)
+                return None if prefix == "drawn:" and rest.isalnum() else self._check(rest)
+        looks = text.startswith(("~", "/", "\\")) or ".." in re.split(r"[/\\]", text)
+        if setting in PATHS or (looks and _exists(text)):
+            self._check(text)
+        return None
+
+    def _check(self, text: str) -> None:
+        self.model(text)
+
+    def _resolved(self, text: str) -> Path:
+        if not isinstance(text, str) or not text.strip():
+            raise UserError("name a file or a folder")
+        if len(text) > LONGEST or "\x00" in text or not text.isprintable():
+            raise UserError("that is no name of a file or folder")
+        try:
+            return Path(text).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError):
+            raise UserError(f"{text[:200]} cannot be read") from None
+
+
+def _texts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text in nested values, with the keys that lead to it; a list has its owner's key."""
+    if isinstance(value, str):
+        yield keys, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item, (*keys, str(key)))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item, keys)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return True  # what cannot be looked at is not let through
+
+
+def _short(path: Path) -> Path:
+    """The path as one would type it here."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

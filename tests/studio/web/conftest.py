@@ -1,0 +1,86 @@
+"""A studio that is being served, and a real chromium in front of it."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A server over an empty folder of outputs, which lives as long as the test file."""
+
+    url: str
+    outputs: Path
+    readable: Path
+    """A folder that the page may read besides, empty at first."""
+    bench: Any
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    from studio.web import app
+    from studio.web.bench import Bench
+    from studio.web.places import Places
+    from studio.web.queue import Queue
+
+    folder = tmp_path_factory.mktemp("studio")
+    outputs, readable = folder / "outputs", folder / "pictures"
+    outputs.mkdir()
+    readable.mkdir()
+    places = Places([readable], outputs)
+    queue = Queue(outputs, places, warm=False)
+    queue.start()
+    bench = Bench(outputs, places, queue)
+    served = app.serve(bench, free_port())
+    try:
+        yield Studio(app.address(served), outputs, readable, bench)
+    finally:
+        served.close(verbose=False)
+        queue.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("no chromium here")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, studio: Studio) -> Iterator[Any]:
+    """A window of 1280 px on nothing yet: `page.goto(studio.url)`. The test fails when the page
+    asks another machine for anything, or has anything to complain of in its console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(20_000)
+    window = context.new_page()
+    complaints: list[str] = []
+    window.on("request", lambda request: _note_stranger(request.url, complaints))
+    window.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    window.on(
+        "console",
+        lambda said: complaints.append(said.text) if said.type == "error" else None,
+    )
+    yield window
+    context.close()
+    assert complaints == []
+
+
+def _note_stranger(url: str, complaints: list[str]) -> None:
+    if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:")):
+        complaints.append(f"asked for {url}")
