@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from cfg.forecast import duration, seconds_for
 from cfg.sampling import sample
 from diffusion.fitting import budget_of, plan_drawing
 from diffusion.prompts import notes_of_cuts
@@ -13,6 +14,7 @@ from diffusion.pseudo_word import add_word
 from diffusion.sources import locate
 from diffusion.stable_diffusion import StableDiffusion, open_model, rest, weights_of, what_computes
 from diffusion.words import require_words, words_in
+from lab.errors import UserError
 from lab.images import KEY, save_png
 from lab.memory import enough_memory
 from lab.processes import Processes
@@ -74,6 +76,24 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     if run.is_main:
         yield from _show(config, run, sheets)
     processes.wait()
+
+
+def forecast(config: Config, run: Run) -> list[str]:
+    """What `run` would draw and how long that takes here, in sentences; nothing is written."""
+    try:
+        words = words_in(run.sibling("inversion"), config.words)
+        sd = open_model(config)
+        size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
+        settings = _what_decides_the_pixels(config)
+        sheets = sheets_of(config, words, run.folder / "pictures", settings, size)
+    except UserError as problem:  # an earlier section of the experiment may be about to make it
+        return [f"as it stands, {problem}"]
+    pictures = all_of(sheets)
+    chunks = chunks_of([picture for picture in pictures if not is_there(picture)], size)
+    missing = sum(picture is not None for chunk in chunks for picture in chunk)
+    predictions = len(chunks) * size * config.steps * 2
+    seconds = seconds_for(sd, predictions, len(chunks) * size, size)
+    return [f"{missing} of {len(pictures)} pictures to draw, about {duration(seconds)}"]
 
 
 def _something_is_gone(run: Run) -> bool:

@@ -249,3 +249,17 @@ def test_a_word_may_be_led_away_from(tmp_path, configured, words):
             batch_size=4,
         )  # fmt: skip
         assert np.array_equal(alone, pixels(folder / line["file"]))
+
+
+def test_the_forecast_counts_what_is_missing_and_writes_nothing(tmp_path, configured):
+    config = configured(seeds=[1, 2, 3])
+
+    def forecast(config):
+        (sentence,) = job.forecast(config, Run(tmp_path / "out", "x", "sample"))
+        return sentence
+
+    assert forecast(config).startswith("6 of 6 pictures to draw, about ")
+    assert "inversion first" in forecast(configured(words=[]))
+    assert not (tmp_path / "out").exists()
+    sampled(tmp_path / "out", configured(seeds=[1]))
+    assert forecast(config).startswith("4 of 6 ")
