@@ -20,19 +20,24 @@ A program that writes it should replace the file as a whole; only pictures whose
 cut again.
 """
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from ruamel.yaml import YAML
 
 from cropping.plan import Plan
 from cropping.window import Box, Window, largest, share_inside
 from lab.config import ConfigError, Section, load_entries
 from lab.errors import UserError
+from lab.run import write_text
 from lab.tree import Mistake, parse, read_text
 
 NAME = "corrections.yaml"
+HEAD = "# `pseudoword explain cropping.corrections` says what an entry may have.\n"
 Corners = tuple[int, int, int, int]
 
 
@@ -93,6 +98,31 @@ def read_corrections(path: Path | None, pictures: dict[str, Path]) -> dict[str, 
     return load_entries(path, Correction, list(pictures)) if path else {}
 
 
+def write_corrections(path: Path, entries: Mapping[str, Correction]) -> None:
+    """Write a file that `read_corrections` reads as these entries, atomically; empty ones are left
+    out.
+
+    Raises:
+        UserError: for a picture whose name no text file can hold.
+    """
+    plain = {name: said(entry) for name, entry in entries.items() if said(entry)}
+    for name in plain:
+        if not name.isprintable():
+            raise UserError(f"{name!r} is no name that {path} can hold; rename the picture")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None  # an entry on its own line, as one would write it
+    yaml.allow_unicode, yaml.width = True, 10_000
+    text = io.StringIO()
+    if plain:
+        yaml.dump(plain, text)
+    write_text(path, f"{HEAD}{text.getvalue() or '{}'}".rstrip("\n") + "\n")
+
+
+def said(entry: Correction) -> dict[str, Any]:
+    """What an entry says, without what it leaves as it is: as in the file."""
+    return entry.model_dump(mode="json", exclude_defaults=True)
+
+
 def require_inside(path: Path, name: str, correction: Correction, size: tuple[int, int]) -> None:
     """Check a correction against the picture's width and height.
 
@@ -132,9 +162,9 @@ def corrected(
     """
     aspect = out[0] / out[1]
     if correction.focus is not None:
-        boxes = [_around(correction.focus, picture, aspect)]
+        boxes = [around(correction.focus, picture, aspect)]
     elif correction.boxes is not None:
-        boxes = [_widened(Box(*corners), picture, aspect) for corners in correction.boxes]
+        boxes = [widened(Box(*corners), picture, aspect) for corners in correction.boxes]
     else:
         return None
     lost = [round(1 - share_inside(importance, picture, box), 4) for box in boxes]
@@ -145,18 +175,30 @@ def corrected(
     return Plan(kind, tuple(windows), out, "corrected by hand", min(lost), warnings)
 
 
-def _around(focus: tuple[float, float], picture: tuple[int, int], aspect: float) -> Box:
-    """The largest window whose middle is as near to `focus` as the picture lets it be."""
+def around(focus: tuple[float, float], picture: tuple[int, int], aspect: float) -> Box:
+    """The largest window whose middle is as near to `focus` as the picture lets it be.
+
+    Args:
+        focus: x and y in px of the picture.
+        picture: its width and height in px.
+        aspect: width / height of the window.
+    """
     width, height = largest(picture, aspect)
     x = min(max(round(focus[0] - width / 2), 0), picture[0] - width)
     y = min(max(round(focus[1] - height / 2), 0), picture[1] - height)
     return Box(x, y, x + width, y + height)
 
 
-def _widened(box: Box, picture: tuple[int, int], aspect: float) -> Box:
-    """The smallest box of an aspect that holds a box, in the picture as far as it fits there."""
-    width = max(box.width, round(box.height * aspect))
-    height = max(box.height, round(box.width / aspect))
+def widened(box: Box, picture: tuple[int, int], aspect: float) -> Box:
+    """The smallest box of an aspect that holds a box, in the picture as far as it fits there. A box
+    that has the aspect stays as it is."""
+    width, height = box.width, box.height
+    if aspect < 1:  # the longer side follows from the shorter: so the result is not widened again
+        width = max(width, round(height * aspect))
+        height = max(height, round(width / aspect))
+    else:
+        height = max(height, round(width / aspect))
+        width = max(width, round(height * aspect))
     x = _slide(box.x0 - (width - box.width) // 2, width, picture[0], box.x0, box.x1)
     y = _slide(box.y0 - (height - box.height) // 2, height, picture[1], box.y0, box.y1)
     return Box(x, y, x + width, y + height)

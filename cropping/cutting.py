@@ -19,7 +19,7 @@ from cropping import cleaning, duplicates
 from cropping.buckets import bucket_for
 from cropping.cleaning import Flaw
 from cropping.config import Config
-from cropping.corrections import Correction, corrected
+from cropping.corrections import Correction, corrected, said
 from cropping.detectors import Detector, load_detector
 from cropping.padding import render
 from cropping.plan import Plan, plan
@@ -289,7 +289,7 @@ def _describe(task: Task, view: View, chosen: Plan, flaws: tuple[Flaw, ...]) -> 
         "masked": bool(flaws)
         and (source.correction or Correction()).damage
         and not task.config.scans.repair,
-        "corrected": source.correction is not None,
+        "correction": said(source.correction) if source.correction else None,
     }
 
 

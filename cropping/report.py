@@ -154,7 +154,7 @@ def _tags(record: Record, config: Config) -> str:
         "tiles": len(record["crops"]) > 1,
         "damage": bool(record["flaws"]),
         "warned": bool(_warnings(record)),
-        "corrected": record["corrected"],
+        "corrected": record["correction"] is not None,
         "twice": record["duplicate_of"] is not None,
         "out": "dropped" in record,
     }

@@ -1,7 +1,18 @@
 """Corrections by hand: what they do, that they stay, and what is said about a wrong one."""
 
+import json
+
 import pytest
 
+from cropping.corrections import (
+    Correction,
+    around,
+    read_corrections,
+    said,
+    widened,
+    write_corrections,
+)
+from cropping.window import Box, largest
 from lab.config import ConfigError
 from lab.errors import UserError
 
@@ -104,3 +115,49 @@ def test_a_file_that_is_named_has_to_be_there(tmp_path, pictures, crop, lines):
     (tmp_path / "mine.yaml").write_text("2 a dog.png: {caption: a wolf}\n")
     run = crop(pictures, corrections=str(tmp_path / "mine.yaml"))
     assert lines(run)[1]["caption"] == "a wolf"
+
+
+ENTRIES = {
+    "1 a cat.png": Correction(focus=(10.5, 20), caption="no"),
+    "nested/3 a: bird #2.png": Correction(boxes=((0, 0, 30, 30), (5, 5, 20, 20)), damage=False),
+    "'quoted' – ünï.jpg": Correction(strategy="tiles", ignore=((1, 2, 3, 4),), caption="8"),
+    "2.png": Correction(drop=True, caption=""),
+    "x" * 180 + ".png": Correction(caption="a [cat], {a dog}: 'both' \\\"x\\\" # &*!"),
+}
+
+
+def test_what_a_program_writes_is_read_as_it_was_meant(tmp_path):
+    file = tmp_path / "corrections.yaml"
+    write_corrections(file, ENTRIES | {"left as it is.png": Correction()})
+    known = {name: tmp_path / name for name in ENTRIES}
+    assert read_corrections(file, known) == ENTRIES
+    write_corrections(file, {})
+    assert read_corrections(file, known) == {}
+    with pytest.raises(UserError, match="rename the picture"):
+        write_corrections(file, {"a\udcff.png": Correction(drop=True)})
+
+
+def test_a_record_says_by_which_correction_it_was_made(pictures, crop):
+    file = pictures / "corrections.yaml"
+    file.write_text("1 a cat.png: {boxes: [[0, 0, 30, 30]]}\n2 a dog.png: {caption: a wolf}\n")
+    run = crop(pictures)
+    records = {
+        json.loads(path.read_text())["name"]: json.loads(path.read_text())["correction"]
+        for path in (run.folder / "sources").glob("*.json")
+    }
+    entries = read_corrections(file, {name: file for name in records})
+    assert records.pop("nested/3 a bird.png") is None
+    assert records == {name: said(entry) for name, entry in entries.items()}
+
+
+@pytest.mark.parametrize("aspect", [1.0, 2.4, 320 / 768, 1.2, 448 / 576])
+@pytest.mark.parametrize("picture", [(1000, 700), (333, 1001), (64, 64), (1417, 590)])
+def test_a_rectangle_that_fits_is_not_changed_again(picture, aspect):
+    width, height = largest(picture, aspect)
+    for focus in ((0, 0), (picture[0] / 3, picture[1] / 2), picture):
+        box = around(focus, picture, aspect)
+        assert (box.width, box.height) == (width, height)
+        middle = ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
+        assert around(middle, picture, aspect) == box
+        once = widened(Box(box.x0 + 3, box.y0 + 2, box.x1 - 9, box.y1 - 11), picture, aspect)
+        assert widened(once, picture, aspect) == once
