@@ -145,7 +145,7 @@ def test_a_record_says_by_which_correction_it_was_made(pictures, crop):
         json.loads(path.read_text())["name"]: json.loads(path.read_text())["correction"]
         for path in (run.folder / "sources").glob("*.json")
     }
-    entries = read_corrections(file, {name: file for name in records})
+    entries = read_corrections(file, {name: pictures / name for name in records})
     assert records.pop("nested/3 a bird.png") is None
     assert records == {name: said(entry) for name, entry in entries.items()}
 
