@@ -63,7 +63,8 @@ def print_peak(variant: str) -> None:
         path = Path(folder) / "film.mp4"
         start = time.perf_counter()
         peak = measuring.peak_of(
-            "cpu", lambda: write_film(sweep, measured, Video(), path, metadata={})
+            "cpu",
+            lambda: write_film(sweep, sweep.lines, Video(), path, metadata={}, measured=measured),
         )
         seconds = time.perf_counter() - start
         assert count_frames(path) == count

@@ -7,6 +7,7 @@ import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,6 +20,7 @@ from cfg.strip import NIGHT, Strip, curve_panel, mark_scale, shortened
 from lab.images import enlarge, font
 from lab.video import write_video
 
+Chosen = TypeVar("Chosen")
 GAP = 4  # px between pictures that stand side by side
 
 
@@ -70,18 +72,29 @@ def moments(sweep: Sweep, lines: Sequence[Measured], retime: str) -> list[int]:
 
 def write_film(
     sweep: Sweep,
-    lines: Sequence[Measured],
+    lines: Sequence[Line],
     config: Video,
     path: Path,
     *,
     metadata: dict[str, str],
     on_frame: Callable[[int], None] | None = None,
+    measured: Sequence[Measured] = (),
 ) -> None:
-    """Film one line, or several side by side; every frame says the scale of what it shows."""
-    order = moments(sweep, lines, config.retime)
-    reels = [Reel.of(sweep, one.line) for one in lines]
-    look = alone(sweep, reels[0], config) if len(reels) == 1 else montage(sweep, lines, config)
+    """Film one line, or several side by side; every frame says the scale of what it shows.
+
+    `measured` is what was measured of the lines, for a film that `needs_measures`.
+    """
+    order = moments(sweep, measured, config.retime)
+    if len(lines) == 1:
+        look = alone(sweep, Reel.of(sweep, lines[0]), config)
+    else:
+        look = montage(sweep, measured, config)
     write_video(lambda k: look(order[k]), len(order), config.fps, path, on_frame, metadata)
+
+
+def needs_measures(lines: Sequence[Line], config: Video) -> bool:
+    """Whether a film of these lines shows, or moves by, how fast they change."""
+    return len(lines) > 1 or config.retime != "none"
 
 
 Look = Callable[[int], np.ndarray]
@@ -205,7 +218,7 @@ def _what_is_common(lines: Sequence[Line]) -> str:
     return templates.pop() if len(templates) == 1 else f"{len(prompts)} prompts"
 
 
-def chosen_lines(lines: Sequence[Measured], most: int) -> list[Measured]:
+def chosen_lines(lines: Sequence[Chosen], most: int) -> list[Chosen]:
     """At most so many lines, evenly chosen."""
     if len(lines) <= most:
         return list(lines)
@@ -213,11 +226,11 @@ def chosen_lines(lines: Sequence[Measured], most: int) -> list[Measured]:
     return [lines[k] for k in sorted(places)]
 
 
-def describe(sweep: Sweep, lines: Sequence[Measured], manifest: str) -> dict[str, str]:
+def describe(sweep: Sweep, lines: Sequence[Line], manifest: str) -> dict[str, str]:
     """What a film says of itself: the manifest that has everything else, prompts and scales."""
-    prompts = list(dict.fromkeys(one.line.prompt for one in lines))
+    prompts = list(dict.fromkeys(line.prompt for line in lines))
     low, high = min(sweep.scales), max(sweep.scales)
-    seeds = list(dict.fromkeys(one.line.seed for one in lines))
+    seeds = list(dict.fromkeys(line.seed for line in lines))
     return {
         "title": "; ".join(prompts[:4]),
         "comment": f"{manifest}; guidance scale {plain(low)} to {plain(high)}, "

@@ -1,11 +1,12 @@
 """What is made of a sweep's pictures: measures, films, the contact sheet, curves, the report."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from cfg import overview
 from cfg.analysis import (
     Group,
+    Measured,
     diversity_over_seeds,
     grouped,
     mean_over_seeds,
@@ -16,60 +17,65 @@ from cfg.analysis import (
 from cfg.cells import Sweep
 from cfg.comparison import compare, rivals
 from cfg.config import Config
-from cfg.film import chosen_lines, describe, write_film
+from cfg.film import needs_measures
+from cfg.filming import Filming, films_of
 from cfg.judge import load_judge
 from cfg.report import write_report
 from lab.run import Progress, Run, write_json
 
-MADE = ("guidance.*", "films", "contact-sheet.png", "curve.png", "analysis.json", "report.html")
+SHEET, CURVE, REPORT = "contact-sheet.png", "curve.png", "report.html"
+MADE = ("guidance.*", "films", SHEET, CURVE, "analysis.json", REPORT)
 """What `show` makes in the run folder, beside metrics.jsonl."""
 
 
 def show(config: Config, run: Run, sweep: Sweep) -> Iterator[Progress]:
-    """Measure the frames, which are all there, and make everything of `MADE` from them."""
-    judge = load_judge(config.analysis, config)
-    measured = []
-    for k, line in enumerate(sweep.lines):
-        yield Progress("measuring", k, len(sweep.lines))
-        measured.append(measure(sweep, line, judge))
-    yield Progress("measuring", len(sweep.lines), len(sweep.lines))
+    """Measure the frames, which are all there, and make everything of `MADE` from them.
+
+    Films are made beside the rest: those that need no measures from the start on.
+    """
+    manifest = f"{run.name}/{run.job}/manifest.json, key {run.read_manifest().get('key')}"
+    films = list(films_of(sweep, config.video, run.folder))
+    with Filming(sweep, config.video, manifest) as filming:
+        for lines, path in films:
+            if not needs_measures(lines, config.video):
+                filming.begin(lines, path)
+        judge = load_judge(config.analysis, config)
+        measured = []
+        for k, line in enumerate(sweep.lines):
+            yield Progress("measuring", k, len(sweep.lines))
+            measured.append(measure(sweep, line, judge))
+        yield Progress("measuring", len(sweep.lines), len(sweep.lines))
+        of_line = {one.line: one for one in measured}
+        for lines, path in films:
+            if needs_measures(lines, config.video):
+                filming.begin(lines, path, [of_line[line] for line in lines])
+        groups = yield from _write(config, run, sweep, measured, judge.names)
+        yield from filming.finish()
+    run.show(run.folder / REPORT, "everything on one page: open it in a browser")
+    _, film = films[0]
+    run.show(film, f"the film: {len(sweep.scales)} frames, {config.video.fps:g} a second")
+    run.show(run.folder / SHEET, "a selection of the scales, labelled")
+    run.show(run.folder / CURVE, "how fast the pictures change, over the scale")
+    for sentence in said(groups):
+        run.note(sentence)
+
+
+def _write(
+    config: Config, run: Run, sweep: Sweep, measured: list[Measured], judges: dict[str, str]
+) -> Generator[Progress, None, tuple[Group, ...]]:
+    """Everything but the films."""
     run.keep_metrics(lambda entry: False)
     for k, one in enumerate(measured):
         for entry in metrics_of(one, k):
             run.metric(**entry)
     groups = grouped(measured, config.analysis)
-    write_json(run.folder / "analysis.json", summary(groups, judge.names))
-    yield from _film(config, run, sweep, measured)
-    sheet, curve = run.folder / "contact-sheet.png", run.folder / "curve.png"
-    overview.save_contact_sheet(sweep, measured, config, sheet)
-    overview.save_curve(groups, curve)
+    write_json(run.folder / "analysis.json", summary(groups, judges))
+    overview.save_contact_sheet(sweep, measured, config, run.folder / SHEET)
+    overview.save_curve(groups, run.folder / CURVE)
     yield Progress("writing the report", 0, 1)
-    report = run.folder / "report.html"
-    write_report(report, config, sweep, groups, judge.names)
+    write_report(run.folder / REPORT, config, sweep, groups, judges)
     yield Progress("writing the report", 1, 1)
-    run.show(report, "everything on one page: open it in a browser")
-    film = run.folder / f"guidance.{config.video.format}"
-    run.show(film, f"the film: {len(sweep.scales)} frames, {config.video.fps:g} a second")
-    run.show(sheet, "a selection of the scales, labelled")
-    run.show(curve, "how fast the pictures change, over the scale")
-    for sentence in said(groups):
-        run.note(sentence)
-
-
-def _film(config: Config, run: Run, sweep: Sweep, measured) -> Iterator[Progress]:
-    """The film of the lines side by side and, if asked for, one of each."""
-    manifest = f"{run.name}/{run.job}/manifest.json, key {run.read_manifest().get('key')}"
-    together = chosen_lines(measured, config.video.most)
-    films = [(together, run.folder / f"guidance.{config.video.format}")]
-    if config.video.each and len(measured) > 1:
-        for number, one in enumerate(measured):
-            stem = f"{number:03}-{one.frames[0].path.parent.name}"
-            films.append(([one], run.folder / "films" / f"{stem}.{config.video.format}"))
-    for k, (lines, path) in enumerate(films):
-        yield Progress("filming", k, len(films))
-        about = describe(sweep, lines, manifest)
-        write_film(sweep, lines, config.video, path, metadata=about)
-    yield Progress("filming", len(films), len(films))
+    return groups
 
 
 def said(groups: tuple[Group, ...]) -> list[str]:

@@ -57,8 +57,7 @@ def grey(line, scale):
 def test_1001_scales_at_14_a_second_are_all_shown_in_order(tmp_path, written, suffix):
     sweep = written([line_of()], [round(0.02 * k, 2) for k in range(1001)], codes)
     path, config = tmp_path / f"film.{suffix}", Video(size=80, format=suffix)
-    measured = [measure_nothing(sweep, line_of())]
-    write_film(sweep, measured, config, path, metadata={"title": "x"})
+    write_film(sweep, [line_of()], config, path, metadata={"title": "x"})
     assert [decoded(frame) for frame in read_video(path)] == list(range(1001))
 
 
@@ -139,9 +138,9 @@ def test_montages_are_films_too(tmp_path, written):
     lines = [line_of(seed) for seed in range(5)]
     sweep = written(lines, range(8), grey)
     measured = [measure(sweep, line, NOBODY) for line in lines]
-    about = describe(sweep, measured, "x/cfg/manifest.json, key abc")
+    about = describe(sweep, lines, "x/cfg/manifest.json, key abc")
     path = tmp_path / "film.mp4"
-    write_film(sweep, measured, Video(size=64), path, metadata=about)
+    write_film(sweep, lines, Video(size=64), path, metadata=about, measured=measured)
     assert len(list(read_video(path))) == 8
     said = video_metadata(path)
     assert said["title"] == "a cat"

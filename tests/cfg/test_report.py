@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from cfg.analysis import grouped, measure
 from cfg.cells import lines_of
 from cfg.config import Config, exact_scales
+from cfg.film import write_film
+from cfg.filming import Filming
 from cfg.judge import Judge
 from cfg.report import POINTS, _thinned, spread_out, write_report
 from cfg.show import show
 from lab.run import Run
+from lab.video import video_metadata
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -184,3 +188,57 @@ def test_the_report_in_a_browser(tmp_path, finished, browser, width):
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     page.close()
+
+
+@pytest.mark.parametrize("study", [{}, {"seed": [0, 1, 2]}, {"video": {"retime": "perceptual"}}])
+def test_films_made_beside_the_rest_are_those_made_alone(tmp_path, finished, study):
+    config = configured(**{"guidance_scales": {"from": 0, "to": 2, "step": 0.5}, **study})
+    config = config.model_copy(update={"video": config.video.model_copy(update={"size": 64})})
+    sweep = finished(config)
+    run = shown(tmp_path, config, sweep)
+    about = {
+        "title": "a red cat",
+        "comment": video_metadata(run.folder / "guidance.mp4")["comment"],
+    }
+    measured = [measure(sweep, line, NOBODY) for line in sweep.lines]
+    alone = tmp_path / "alone.mp4"
+    write_film(sweep, sweep.lines, config.video, alone, metadata=about, measured=measured)
+    assert (run.folder / "guidance.mp4").read_bytes() == alone.read_bytes()
+
+
+def test_a_film_is_encoded_while_its_pictures_are_measured(tmp_path, finished, monkeypatch):
+    config = configured(guidance_scales=[0, 1, 2], video={"size": 64})
+    sweep, filmed = finished(config), threading.Event()
+
+    def watched(*args, **settings):
+        write_film(*args, **settings)
+        filmed.set()
+
+    def patient(*args):
+        assert filmed.wait(20)  # who films after measuring waits in vain
+        return measure(*args)
+
+    monkeypatch.setattr("cfg.filming.write_film", watched)
+    monkeypatch.setattr("cfg.show.measure", patient)
+    assert (shown(tmp_path, config, sweep).folder / "guidance.mp4").exists()
+
+
+def test_films_of_a_sweep_that_is_left_are_given_up(tmp_path, finished, monkeypatch):
+    config = configured(guidance_scales={"from": 0, "to": 4, "step": 0.01}, video={"size": 64})
+    sweep, begun = finished(config), threading.Event()
+    monkeypatch.setattr("cfg.show.measure", lambda *_: begun.wait(20) and 1 / 0)
+    count = Filming._count
+    monkeypatch.setattr(Filming, "_count", lambda *args: (begun.set(), count(*args)))
+    with pytest.raises(ZeroDivisionError):
+        shown(tmp_path, config, sweep)
+    assert begun.is_set()
+    assert not [path for path in (tmp_path / "x/cfg").iterdir() if path.suffix == ".mp4"]
+
+
+def test_a_film_that_cannot_be_made_is_an_error(tmp_path, finished):
+    config = configured(guidance_scales=[0, 1], video={"size": 64})
+    sweep = finished(config)
+    (tmp_path / "x/cfg/guidance.mp4").mkdir(parents=True)
+    (tmp_path / "x/cfg/guidance.mp4/in-the-way").touch()
+    with pytest.raises(OSError):
+        shown(tmp_path, config, sweep)
