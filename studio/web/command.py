@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UserError
+from studio.web.offline import stay_on_this_machine
 
 PASSWORD = "PSEUDOWORD_STUDIO_PASSWORD"
 ABOUT = "open the whole bench as a page in the browser"
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
         if not Path(folder).is_dir():
             raise UserError(f"--pictures {folder} is no folder")
     login = _login(arguments.login)
-    _keep_to_ourselves()
+    stay_on_this_machine()
     from studio.web import app
     from studio.web.bench import Bench
     from studio.web.places import Places
@@ -117,12 +118,6 @@ def _login(name: str | None) -> tuple[str, str] | None:
     if not password:
         raise UserError("a password cannot be empty")
     return name, password
-
-
-def _keep_to_ourselves() -> None:
-    """gradio asks home for newer versions, and tells it of its use, unless told not to."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 @contextlib.contextmanager

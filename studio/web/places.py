@@ -4,6 +4,7 @@ Whatever a form or the API brings as a path is resolved, symbolic links and all,
 compared with the folders.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ _NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,100}")
 
 PATHS = frozenset(
     {
-        "cropping.source", "cropping.detector", "cropping.captions.automatic",
+        "cropping.source", "inversion.vae", "inversion.tokenizer", "cropping.detector", "cropping.captions.automatic",
         "cropping.corrections", "inversion.initial_embedding", "inversion.model", "inversion.data",
         "inversion.templates", "inversion.evaluate.pictures", "cfg.model", "cfg.vae",
         "cfg.tokenizer", "cfg.words", "cfg.analysis.match", "cfg.analysis.features",
@@ -98,37 +99,36 @@ class Places:
             UserError: naming the setting.
         """
         for keys, text in _texts(experiment):
-            setting = ".".join(keys)
             try:
-                self._check_text(setting, text)
+                self._check(_setting(keys), text)
             except UserError as problem:
-                raise UserError(f"{setting}: {problem}") from None
+                raise UserError(f"{'.'.join(keys)}: {problem}") from None
         self.writable(self.outputs / self.name(experiment.get("name", "")))
 
     def writable(self, folder: Path) -> None:
-        """Make sure that nothing in `folder` is a symbolic link that leads out of outputs/."""
-        if not folder.resolve().is_relative_to(self.outputs):
-            raise UserError(
-                f"{_short(folder)} leads out of {_short(self.outputs)}; use another name"
-            )
-        for found in folder.rglob("*"):
-            if found.is_symlink() and not found.resolve().is_relative_to(self.outputs):
+        """Make sure that neither `folder` nor anything in it is a link that leads out of outputs/.
+
+        Raises:
+            UserError: naming the link.
+        """
+        for found in (folder, *links_in(folder)):
+            if not found.resolve().is_relative_to(self.outputs):
                 raise UserError(f"{_short(found)} leads out of {_short(self.outputs)}; remove it")
 
-    def _check_text(self, setting: str, text: str) -> None:
+    def _check(self, setting: str, text: str) -> None:
         if setting == "tune.storage" and text:
             raise UserError("the studio keeps trials in the run folder; leave it empty")
-        for prefix in ("clip:", "drawn:"):
-            if setting in PATHS and text.startswith(prefix):
-                rest = text.removeprefix(prefix)
-                return None if prefix == "drawn:" and rest.isalnum() else self._check(rest)
-        looks = text.startswith(("~", "/", "\\")) or ".." in re.split(r"[/\\]", text)
-        if setting in PATHS or (looks and _exists(text)):
-            self._check(text)
-        return None
-
-    def _check(self, text: str) -> None:
-        self.model(text)
+        if setting not in PATHS:
+            looks = text.startswith(("~", "/", "\\")) or ".." in re.split(r"[/\\]", text)
+            if looks and _exists(text):
+                self.inside(text)
+            return
+        if re.fullmatch(r"drawn:\w+", text):
+            return
+        named = self.model(text.removeprefix("clip:"))
+        if Path(named).is_dir() and Path(named).is_absolute():
+            for link in links_in(Path(named)):
+                self.inside(str(link))
 
     def _resolved(self, text: str) -> Path:
         if not isinstance(text, str) or not text.strip():
@@ -141,6 +141,22 @@ class Places:
             raise UserError(f"{text[:200]} cannot be read") from None
 
 
+def links_in(folder: Path) -> Iterator[Path]:
+    """The symbolic links in a folder and in the folders below it."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(parent, name)
+            if os.path.islink(path):
+                yield Path(path)
+
+
+def _setting(keys: Sequence[str]) -> str:
+    """The setting that a text is for, as PATHS has it; a search's ranges are for others."""
+    if list(keys[:2]) == ["tune", "ranges"]:
+        return keys[2] if len(keys) > 2 else ""
+    return ".".join(keys)
+
+
 def _texts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every text in nested values, with the keys that lead to it; a list has its owner's key."""
     if isinstance(value, str):
@@ -148,7 +164,7 @@ def _texts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _texts(item, (*keys, str(key)))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and keys != ("inversion", "templates"):  # prompts
         for item in value:
             yield from _texts(item, keys)
 

@@ -242,7 +242,8 @@ class Queue:
                     ticket.hear(message)
             status, sentence = worker.ending
         except Died as death:
-            status, sentence = ("stopped", "") if ticket.stopping else ("failed", str(death))
+            meant = ticket.stopping or self._closing
+            status, sentence = ("stopped", "") if meant else ("failed", str(death))
             with self._news:
                 worker.end()
                 self._worker = None

@@ -197,7 +197,10 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(capsys, words, line
     ("words", "line"),
     [
         (["rnu", "x.yaml"], "rnu is not a command; did you mean run?"),
-        (["whatever"], "whatever is not a command; there are run, alpha, beta, embedding, explain"),
+        (
+            ["whatever"],
+            "whatever is not a command; there are run, alpha, beta, embedding, studio, explain",
+        ),
         (["run"], "the following arguments are required: FILE"),
         ([], "the following arguments are required: COMMAND"),
         (["run", "x.yaml", "--sed=3"], "--sed=3 is not understood here"),
