@@ -147,3 +147,48 @@ def tiny_sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipeline = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipeline.save_pretrained(folder / "model")
     return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def in_ldm_layout():
+    """A model's tensors under the names of CompVis' layout, those of a file that is shared."""
+    from diffusion import ldm
+
+    def named(model: Any) -> dict[str, Any]:
+        unet, vae = model.unet.state_dict(), model.vae.state_dict()
+        keys = ldm.unet_keys(unet, model.unet.config["layers_per_block"])
+        state = {ldm.UNET + key: unet[name] for name, key in keys.items()}
+        keys = ldm.vae_keys(vae, len(model.vae.config["block_out_channels"]))
+        for name, key in keys.items():
+            convolution = ldm.is_projection(name)
+            state[ldm.VAE + key] = vae[name][:, :, None, None] if convolution else vae[name]
+        encoder = model.text_encoder.state_dict()
+        state |= {ldm.text_key(name): tensor for name, tensor in encoder.items()}
+        return {key: tensor.clone().contiguous() for key, tensor in state.items()}
+
+    return named
+
+
+@pytest.fixture(scope="session")
+def save_clip_tokenizer():
+    """Write a CLIPTokenizer with the published number of tokens and ids of start and end. It spells
+    all words but one, and fillers stand for the published merges."""
+
+    def saved(folder: Path):
+        from transformers import CLIPTokenizer
+        from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+        letters = list(bytes_to_unicode().values())
+        whole = ["do", "doc", "doct", "docto", "doctor</w>"]
+        tokens = [*letters, *(f"{letter}</w>" for letter in letters), *whole]
+        tokens += [f"filler{k}</w>" for k in range(49408 - 2 - len(tokens))]
+        tokens += ["<|startoftext|>", "<|endoftext|>"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+        merges = ["d o", "do c", "doc t", "doct o", "docto r</w>"]
+        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
+        tokenizer = CLIPTokenizer.from_pretrained(str(folder), model_max_length=77)
+        tokenizer.save_pretrained(folder)
+        return tokenizer
+
+    return saved

@@ -23,20 +23,6 @@ from lab.errors import UserError
 close = torch.testing.assert_close
 
 
-def in_ldm_layout(pipeline: Any) -> dict[str, torch.Tensor]:
-    """A model's tensors under the names of CompVis' layout."""
-    unet, vae = pipeline.unet.state_dict(), pipeline.vae.state_dict()
-    keys = ldm.unet_keys(unet, pipeline.unet.config["layers_per_block"])
-    state = {ldm.UNET + key: unet[name] for name, key in keys.items()}
-    keys = ldm.vae_keys(vae, len(pipeline.vae.config["block_out_channels"]))
-    for name, key in keys.items():
-        convolution = ldm.is_projection(name)
-        state[ldm.VAE + key] = vae[name][:, :, None, None] if convolution else vae[name]
-    encoder = pipeline.text_encoder.state_dict()
-    state |= {ldm.text_key(name): tensor for name, tensor in encoder.items()}
-    return {key: tensor.clone().contiguous() for key, tensor in state.items()}
-
-
 @pytest.fixture(scope="module")
 def pipeline(tiny_sd_folder):
     return StableDiffusionPipeline.from_pretrained(str(tiny_sd_folder), safety_checker=None)
@@ -54,7 +40,7 @@ def tiny(pipeline) -> Architecture:
 
 
 @pytest.fixture
-def state(pipeline) -> dict[str, torch.Tensor]:
+def state(pipeline, in_ldm_layout) -> dict[str, torch.Tensor]:
     return in_ldm_layout(pipeline)
 
 
@@ -334,7 +320,7 @@ def test_damaged_files_and_code_are_refused(tmp_path, state, tiny, capsys):
 
 
 @pytest.mark.real_size
-def test_a_model_of_the_real_size(tmp_path):
+def test_a_model_of_the_real_size(tmp_path, in_ldm_layout):
     """860 million weights there and back: 4.3 GB of memory and disk, about a minute."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

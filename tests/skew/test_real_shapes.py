@@ -20,7 +20,6 @@ from studio.cli import JOBS, main, models
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCTOR, CAT = (ROOT / f"experiments/debias-{name}.yaml" for name in ("doctor-sd15", "cat"))
-TOKENS = 49408  # CLIP's vocabulary
 
 LAYERS = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2
@@ -50,27 +49,9 @@ REAL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def save_tokenizer(folder: Path) -> Any:
-    """A CLIPTokenizer with the published number of tokens and ids of start and end. It spells all
-    words but one, and fillers stand for the published merges."""
-    from transformers import CLIPTokenizer
-    from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-    letters = list(bytes_to_unicode().values())
-    whole = ["do", "doc", "doct", "docto", "doctor</w>"]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *whole]
-    tokens += [f"filler{k}</w>" for k in range(TOKENS - 2 - len(tokens))]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
-    merges = ["d o", "do c", "doc t", "doct o", "docto r</w>"]
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
-    tokenizer = CLIPTokenizer.from_pretrained(str(folder), model_max_length=77)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
-
-
-def save_networks(folder: Path, shapes: dict[str, dict[str, Any]], dtype: torch.dtype) -> None:
+def save_networks(
+    folder: Path, shapes: dict[str, dict[str, Any]], dtype: torch.dtype, tokenizer: Any
+) -> None:
     """`model/`, a diffusers folder, and `clip/`, a CLIP in the form of the hub."""
     import diffusers
     from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel
@@ -82,7 +63,7 @@ def save_networks(folder: Path, shapes: dict[str, dict[str, Any]], dtype: torch.
     text = CLIPTextConfig(**SD1.text_encoder | shapes["text_encoder"])
     parts |= {"text_encoder": CLIPTextModel(text).to(dtype)}
     parts |= {"scheduler": diffusers.PNDMScheduler.from_config(SD1.scheduler)}
-    parts |= {"tokenizer": save_tokenizer(folder / "clip")}
+    parts |= {"tokenizer": tokenizer}
     pipeline = diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipeline.save_pretrained(folder / "model")
     CLIPModel(CLIPConfig(**shapes["clip"])).to(dtype).save_pretrained(folder / "clip")
@@ -140,12 +121,14 @@ def test_the_two_files_differ_in_model_data_and_prompts_only():
     "size",
     ["reduced", pytest.param("real", marks=[pytest.mark.real_size, pytest.mark.timeout(3600)])],
 )
-def test_from_pictures_to_the_page(tmp_path, doctors, size, capsys):
+def test_from_pictures_to_the_page(tmp_path, doctors, size, save_clip_tokenizer, capsys):
     dtype = "bf16" if size == "real" else "fp32"
     with torch.random.fork_rng():
         torch.manual_seed(0)
         real = size == "real"
-        save_networks(tmp_path, REAL if real else SMALL, torch.bfloat16 if real else torch.float32)
+        tokenizer = save_clip_tokenizer(tmp_path / "clip")
+        shapes = (REAL, torch.bfloat16) if real else (SMALL, torch.float32)
+        save_networks(tmp_path, *shapes, tokenizer)
     small = [
         *(f"{job}.{key}" for job in ("inversion", "skew") for key in (
             f"model={tmp_path / 'model'}", f"dtype={dtype}", "device=cpu")),
