@@ -39,8 +39,10 @@ Its U-Net is not one of diffusers': the package pseudoword has to be installed w
 """
 
 
-def write_card(path: Path, config: Config, pictures: Pictures, learned: "Learned") -> None:
-    """Write the card of the model that `config` trained."""
+def write_card(
+    path: Path, config: Config, pictures: Pictures, learned: "Learned", timesteps: int
+) -> None:
+    """Write the card of the model that `config` trained; `timesteps` are its schedule's."""
     assert config.train is not None and config.data is not None
     schedule, train = config.schedule, config.train
     if schedule is None and not config.model.pretrained:
@@ -59,7 +61,7 @@ def write_card(path: Path, config: Config, pictures: Pictures, learned: "Learned
         validation=len(pictures.validation),
         test=len(pictures.test),
         schedule=schedule.name + (", scaled" if schedule.scaled else "") if schedule else "its own",
-        timesteps=schedule.timesteps if schedule else 1000,
+        timesteps=timesteps,
         note=_ANNOTATED if config.model.preset == "manga" and not config.model.pretrained else "",
         loss=train.loss,
         steps=learned.steps,

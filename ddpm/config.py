@@ -52,9 +52,10 @@ class Model(Section):
     error of epsilon is a large one of the picture, and small U-Nets then draw all in one tint; v is
     there the picture itself. A pretrained model keeps its own."""
     pretrained: str = ""
-    """A model to start from in place of a new one: drawn, which comes with this program (32 px);
-    the folder of a DDPMPipeline, such as outputs/NAME/ddpm/model; or a hub id such as
-    google/ddpm-celebahq-256. Without `train` it is used as it is."""
+    """A model to start from in place of a new one: drawn, which comes with this program (32 px), as
+    do drawn:flowers and drawn:faces, of one family each; the folder of a DDPMPipeline, such as
+    outputs/NAME/ddpm/model; or a hub id such as google/ddpm-celebahq-256. Without `train` it is
+    used as it is."""
 
 
 class Schedule(Section):

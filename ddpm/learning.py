@@ -205,7 +205,8 @@ def _finish(
     making = folder / f"{MODEL}.part"
     shutil.rmtree(making, ignore_errors=True)
     DDPMPipeline(trainer.unet, scheduler).save_pretrained(making)
-    write_card(making / "README.md", config, trainer.pictures, learned)
+    timesteps = int(scheduler.config["num_train_timesteps"])
+    write_card(making / "README.md", config, trainer.pictures, learned, timesteps)
     (folder / LEARNED).unlink(missing_ok=True)
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     making.replace(folder / MODEL)

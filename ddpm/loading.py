@@ -11,14 +11,15 @@ from diffusers.utils import logging
 from lab.errors import UserError
 from lab.run import Run, file_hash
 
-BUNDLED = "drawn"
+BUNDLED = {"drawn": "ddpm", "drawn:flowers": "flowers", "drawn:faces": "faces"}
+"""Name -> folder in storybook/drawn."""
 INDEX = "model_index.json"
 
 
 def load_unconditional(
     source: str | Path, device: str | torch.device = "cpu"
 ) -> tuple[UNet2DModel, DDPMScheduler]:
-    """The parts of a DDPMPipeline: "drawn" (bundled), its folder, or a hub id.
+    """The parts of a DDPMPipeline: a bundled one, its folder, or a hub id.
 
     The U-Net is in evaluation mode, float32 and frozen. Raises UserError, naming the model and a
     remedy, where it is not there or is no unconditional model of RGB pictures.
@@ -56,12 +57,14 @@ def locate_unconditional(source: str | Path) -> Path:
     The folder of a run or of an experiment, outputs/NAME/ddpm or outputs/NAME, stands for the model
     that was trained there.
     """
-    if str(source) == BUNDLED:
-        folder = Path(str(importlib.resources.files("storybook") / "drawn" / "ddpm"))
+    if str(source) in BUNDLED:
+        name = BUNDLED[str(source)]
+        folder = Path(str(importlib.resources.files("storybook") / "drawn" / name))
         if not (folder / INDEX).is_file():
+            file = "drawn-base" if name == "ddpm" else f"drawn-{name}"
             raise UserError(
                 f"the bundled unconditional model is not in {folder}: reinstall pseudoword, or "
-                "train it anew with pseudoword ddpm experiments/drawn-base.yaml"
+                f"train it anew with pseudoword ddpm experiments/{file}.yaml"
             )
         return folder
     path = Path(source).expanduser()
@@ -75,8 +78,8 @@ def locate_unconditional(source: str | Path) -> Path:
         )
     if str(source).startswith((".", "/", "~")) or str(source).count("/") != 1:
         raise UserError(
-            f"the model {source} is not there: give {BUNDLED!r}, the folder of a DDPMPipeline, or "
-            "a hub id such as google/ddpm-celebahq-256"
+            f"the model {source} is not there: give {', '.join(BUNDLED)}, the folder of a "
+            "DDPMPipeline, or a hub id such as google/ddpm-celebahq-256"
         )
     try:
         return Path(DDPMPipeline.download(str(source)))
@@ -84,7 +87,7 @@ def locate_unconditional(source: str | Path) -> Path:
         raise UserError(
             f"the model {source} is neither a folder here nor in the Hugging Face cache, and it "
             f"could not be downloaded ({_first_words(error)}): go online once, or set "
-            f"ddpm.model.pretrained to a local folder or to {BUNDLED}"
+            "ddpm.model.pretrained to a local folder or to drawn"
         ) from error
 
 

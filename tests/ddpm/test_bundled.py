@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from diffusers.training_utils import EMAModel
 
@@ -12,6 +13,7 @@ from ddpm.denoising import sample
 from ddpm.loading import load_unconditional, locate_unconditional
 from ddpm.training import Trainer
 from lab.processes import Processes
+from storybook.bundle_drawn import bundle
 from storybook.families import draw
 
 FAMILIES = ("flowers", "faces", "nouns", "trees", "houses")
@@ -41,6 +43,25 @@ def test_it_is_small_and_knows_its_families():
     assert known < 0.15  # of v
     shuffled = new.reshape(len(new), -1, 3)[:, np.random.default_rng(0).permutation(32 * 32)]
     assert loss_of(unet, scheduler, shuffled.reshape(new.shape)) > 3 * known
+
+
+@pytest.mark.parametrize("family", ["flowers"])
+def test_a_family_of_its_own_is_half_as_large_and_nearer_to_it(family):
+    folder = locate_unconditional(f"drawn:{family}")
+    assert sum(path.stat().st_size for path in Path(folder).rglob("*")) < 2.4e6
+    assert not any("name_or_path" in path.read_text() for path in folder.rglob("*.json"))
+    new = np.stack([draw(family, 20_000 + k)[0] for k in range(24)])
+    own, base = (loss_of(*load_unconditional(name), new) for name in (f"drawn:{family}", "drawn"))
+    assert own < base
+
+
+def test_bundling_rounds_and_changes_nothing_else(tmp_path):
+    folder = locate_unconditional("drawn")
+    bundle(folder, tmp_path / "half")
+    whole, half = (load_unconditional(one)[0] for one in (folder, tmp_path / "half"))
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(half.state_dict()[name], value.half().float())
+    assert "float16" in (tmp_path / "half/README.md").read_text()
 
 
 def test_it_draws_something_with_contrast_and_in_range():

@@ -120,7 +120,8 @@ def test_fine_tuning_begins_where_the_other_training_ended(finished, tmp_path):
     old, new = load_file(finished.folder / WEIGHTS), load_file(tuned.folder / WEIGHTS)
     for name, value in old.items():
         torch.testing.assert_close(new[name], value)
-    assert "fine-tuned from" in (tuned.folder / "model/README.md").read_text()
+    card = (tuned.folder / "model/README.md").read_text()
+    assert "fine-tuned from" in card and "num_inference_steps=8)" in card
     assert load_unconditional(tuned.folder)[1].config["num_train_timesteps"] == 8  # its own
 
 
