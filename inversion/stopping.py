@@ -1,7 +1,7 @@
 """When is it enough? Rules that look at the deterministic objective, measured every few steps."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,7 +98,7 @@ def early_ending(step: int, train: Train, stop: Stop) -> Ending:
     return Ending(step, min(math.ceil(step * share), train.steps - step))
 
 
-def how_it_ended(facts: dict[str, Any]) -> str:
+def how_it_ended(facts: Mapping[str, Any]) -> str:
     """One sentence of learned.json: when training ended and why, and which step was best."""
     word, steps, best = facts["word"], facts["steps"], facts["best_step"]
     first, last = facts["history"][0], facts["history"][-1]

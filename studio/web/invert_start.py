@@ -1,0 +1,217 @@
+"""What the tab Invert begins a run from: models, pictures and names that there are; the experiment.
+
+Torch stays out of it: pictures are listed by inversion's own reader, and the rest are files.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.constants import HF_HUB_CACHE
+
+from inversion.config import Config, variants
+from inversion.data import LISTS, find_examples
+from lab.errors import UserError
+from lab.images import SUFFIXES
+from lab.page import picture
+from lab.run import Run
+from studio.web.bench import Bench
+from studio.web.invert_form import FIELDS, Value, readable, section_of
+from studio.web.places import Places
+
+JOB = "inversion"
+MOST_CHOICES = 60
+THUMBS, THUMB = 8, 128  # pictures that are shown of the data, and their px
+LARGE = 200_000_000  # bytes, from which a .safetensors file is a model and no word
+
+Choice = tuple[str, str]
+"""What a choice is called, and the value that it stands for."""
+
+
+def short(path: Path) -> str:
+    """A path as one would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def model_choices(places: Places) -> list[Choice]:
+    """The models that are at hand: the bundled one, those in the folders, those of the cache."""
+    found: list[Choice] = [("storybook (comes with the program)", "storybook")]
+    for root in places.roots:
+        if root != places.outputs:
+            found += [(short(path), short(path)) for path in islice(_models(root), MOST_CHOICES)]
+    for index in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/model_index.json")):
+        hub_id = index.parents[2].name.removeprefix("models--").replace("--", "/")
+        found.append((hub_id, hub_id))
+    return list(dict.fromkeys(found))
+
+
+def _models(root: Path) -> Iterator[Path]:
+    for pattern in ("model_index.json", "*/model_index.json", "*/*/model_index.json"):
+        yield from (path.parent for path in sorted(root.glob(pattern)))
+    for pattern in ("*.safetensors", "*.ckpt", "*/*.safetensors", "*/*.ckpt"):
+        yield from (path for path in sorted(root.glob(pattern)) if path.stat().st_size > LARGE)
+
+
+def data_choices(bench: Bench) -> list[Choice]:
+    """What a word can be learned from: finished crops, the newest first, then folders."""
+    crops = sorted(bench.outputs.glob("*/cropping/crops.jsonl"), key=_age)
+    choices = [
+        (f"the crops of {path.parents[1].name}", short(path.parent))
+        for path in crops
+        if Run(bench.outputs, path.parents[1].name, "cropping").read_manifest().get("status")
+        == "complete"
+    ]
+    for root in bench.places.roots:
+        if root != bench.places.outputs and root.is_dir():
+            inner = sorted(path for path in root.iterdir() if path.is_dir())
+            choices += [(short(path), short(path)) for path in (root, *inner) if _pictured(path)]
+    return choices[:MOST_CHOICES]
+
+
+def _pictured(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in LISTS):
+        return True
+    return any(path.suffix.lower() in SUFFIXES for path in islice(folder.iterdir(), 200))
+
+
+def _age(path: Path) -> float:
+    return -path.stat().st_mtime
+
+
+def run_choices(bench: Bench) -> list[Choice]:
+    """The runs that learn a word or have learned one, the newest first."""
+    found = sorted(bench.outputs.glob(f"*/{JOB}/manifest.json"), key=_age)
+    names = [path.parents[1].name for path in found if not path.parents[1].name.startswith(".")]
+    waiting = [
+        standing.name
+        for standing in reversed(bench.queue.all())
+        if JOB in standing.jobs and standing.status in ("waiting", "running")
+    ]
+    return [(name, name) for name in dict.fromkeys([*waiting, *names])]
+
+
+def at_work(bench: Bench) -> str:
+    """The run that is learning now, in this studio or in a terminal; "" where none is."""
+    for standing in bench.queue.all():
+        if JOB in standing.jobs and standing.status == "running":
+            return standing.name
+    for name, _ in run_choices(bench)[:10]:
+        if Run(bench.outputs, name, JOB).read_manifest().get("status") == "running":
+            return name
+    return ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a word would be learned from."""
+
+    sentence: str
+    html: str
+
+
+def look_at(bench: Bench, data: str) -> Pictures:
+    """The pictures that `data` names: how many, what is said about them, and the first of them.
+
+    Raises:
+        UserError: there are none, or they may not be read.
+    """
+    folder = bench.places.inside(data)
+    if not folder.is_dir():
+        raise UserError(f"{data} is no folder; name the folder that the pictures are in")
+    examples = find_examples(Config(data=str(folder)), folder)
+    for one in examples:  # a list or a link may name what lies elsewhere
+        bench.places.inside(str(one.path))
+    first = next((example.caption for example in examples if example.caption), "")
+    said = f", with captions such as “{first}”" if first else ", without captions"
+    count = len(examples)
+    sentence = f"{count} picture{'' if count == 1 else 's'}{said}."
+    shown = examples[:: max(1, count // THUMBS)][:THUMBS]
+    thumbs = "".join(
+        f'<img src="{picture(one.path, longest=THUMB)}" '
+        f'alt="{escape(one.caption or one.path.name)}" title="{escape(one.caption)}">'
+        for one in shown
+    )
+    html = f'<p class="pw-soft">{escape(sentence)}</p><div class="pw-sheet">{thumbs}</div>'
+    return Pictures(sentence, html)
+
+
+def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str) -> dict[str, Any]:
+    """The experiment that the form describes. Without a name it is called as its crops or its word,
+    and where that name has another word already, with a number behind it.
+
+    Raises:
+        UserError: a field that cannot be read, no pictures, a name that another word has.
+    """
+    section = section_of(values, others)
+    if not section.get("data"):
+        raise UserError("Choose the pictures to learn from: crops, or a folder")
+    if section.get("track", "none") not in ("none", "tensorboard"):
+        raise UserError("the studio sends nothing away: leave track out of the other settings")
+    look_at(bench, section["data"])
+    config = _valid(section)
+    if name.strip():
+        name = bench.places.name(name.strip())
+        if not _may_have(bench, name, config):
+            raise UserError(
+                f"{name} has learned a word with other settings: give this run another name, or "
+                "leave the name empty"
+            )
+        return {"name": name, JOB: section}
+    return {"name": _free(bench, config), JOB: section}
+
+
+def _valid(section: dict[str, Any]) -> Config | None:
+    """The configuration; None where the queue will say what is wrong with it."""
+    try:
+        return Config.model_validate_json(json.dumps(section))
+    except ValueError:
+        return None
+
+
+def _may_have(bench: Bench, name: str, config: Config | None) -> bool:
+    """Whether a run may have this name: it is free, or it is the same run, which then goes on."""
+    before = Run(bench.outputs, name, JOB).read_manifest()
+    known = before.get("configuration", {}).get(JOB)
+    if known is None:
+        latest = bench.queue.of(name, JOB)
+        return latest is None or latest.status not in ("waiting", "running")
+    return config is not None and config.model_dump(mode="json", by_alias=True) == known
+
+
+def _free(bench: Bench, config: Config | None) -> str:
+    if config is None:
+        return "word"
+    stem = config.word.strip("<>")
+    data = Path(config.data)
+    stems = [data.parent.name, stem] if data.name == "cropping" else [stem]
+    numbered = (f"{stem}-{number}" for number in range(2, 10_000))
+    wanted = (bench.places.name(name) for name in (*stems, *numbered))
+    return next(name for name in wanted if _may_have(bench, name, config))
+
+
+def begin(bench: Bench, values: Sequence[Value], others: str, name: str) -> str:
+    """Queue the learning of the word that the form describes; returns the run's name.
+
+    Raises:
+        UserError: with a sentence for each mistake, in the words of the form.
+    """
+    try:
+        experiment = experiment_of(bench, values, others, name)
+        words = variants(_valid(experiment[JOB]) or Config())
+        bench.queue.submit(experiment, f"learn {' and '.join(word.word for word in words)}")
+    except UserError as problem:
+        raise UserError(readable(str(problem))) from None
+    return experiment["name"]
+
+
+def value_of(values: Sequence[Value], setting: str) -> Value:
+    """What the field of a setting holds."""
+    keys = [field.setting for field in FIELDS]
+    return values[keys.index(setting)]
