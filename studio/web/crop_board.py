@@ -1,0 +1,76 @@
+"""What the browser is told of a page of pictures, and the pictures that it is shown."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from PIL import Image
+
+from lab.errors import UserError
+from lab.images import read_image
+from lab.run import write_atomically
+from studio.web.crop_read import Card, Crops, prefix_of, stamp_of
+from studio.web.places import STUDIO
+
+LONG_SIDE = 800  # px of a source as it is shown: sharp at the width of a column, twice as dense
+
+
+def board(crops: Crops, cards: list[Card], pictures: Mapping[str, Path | None]) -> dict[str, Any]:
+    """The value of the page's part that draws and drags; addresses are those of gradio's files."""
+    return {
+        "run": crops.name,
+        "prefix": prefix_of(crops.configuration),
+        "cards": [
+            {
+                "name": card.name,
+                "size": card.size,
+                "out": card.out,
+                "boxes": card.boxes,
+                "way": card.way,
+                "caption": card.caption,
+                "badges": card.badges,
+                "flaws": card.flaws,
+                "waits": card.waits,
+                "picture": address(pictures.get(card.name) or card.thumbnail),
+                "crops": [address(path) for path in card.crops if path.is_file()],
+            }
+            for card in cards
+        ],
+    }
+
+
+def address(path: Path | None) -> str:
+    """Where the page finds a file; another one after the file has changed."""
+    if path is None:
+        return ""
+    return f"gradio_api/file={quote(str(path.resolve()))}?v={stamp_of(path):x}"
+
+
+class Thumbnails:
+    """Sources as the page shows them, made beside the page's own work and kept in outputs/."""
+
+    def __init__(self, outputs: Path):
+        self.folder = outputs / STUDIO / "thumbnails"
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
+        self._asked: set[str] = set()
+
+    def of(self, card: Card, source: Path) -> Path | None:
+        """The thumbnail, or None while it is being made, and where it cannot be."""
+        path = self.folder / f"{card.hash}.jpg"
+        if path.is_file():
+            return path
+        if card.hash and card.hash not in self._asked:
+            self._asked.add(card.hash)
+            self._maker.submit(_make, source / card.name, path)
+        return None
+
+
+def _make(picture: Path, path: Path) -> None:
+    try:
+        small = read_image(picture)
+    except UserError:
+        return
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    write_atomically(path, lambda file: small.save(file, format="JPEG", quality=84))
