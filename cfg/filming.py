@@ -69,9 +69,12 @@ class Filming:
 
 def films_of(sweep: Sweep, config: Video, folder: Path) -> Iterator[tuple[tuple[Line, ...], Path]]:
     """Which lines are filmed into which files of `folder`: several of them side by side and, if
-    asked for, each alone."""
-    yield tuple(chosen_lines(sweep.lines, config.most)), folder / f"guidance.{config.format}"
+    asked for, each alone; all of it in each of the formats."""
+    together = tuple(chosen_lines(sweep.lines, config.most))
+    for suffix in config.formats:
+        yield together, folder / f"guidance.{suffix}"
     if config.each and len(sweep.lines) > 1:
         for number, line in enumerate(sweep.lines):
             stem = f"{number:03}-{sweep.of(line)[0].path.parent.name}"
-            yield (line,), folder / "films" / f"{stem}.{config.format}"
+            for suffix in config.formats:
+                yield (line,), folder / "films" / f"{stem}.{suffix}"

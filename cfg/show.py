@@ -52,8 +52,8 @@ def show(config: Config, run: Run, sweep: Sweep) -> Iterator[Progress]:
         groups = yield from _write(config, run, sweep, measured, judge.names)
         yield from filming.finish()
     run.show(run.folder / REPORT, "everything on one page: open it in a browser")
-    _, film = films[0]
-    run.show(film, f"the film: {len(sweep.scales)} frames, {config.video.fps:g} a second")
+    for _, film in films[: len(config.video.formats)]:
+        run.show(film, f"the film: {len(sweep.scales)} frames, {config.video.fps:g} a second")
     run.show(run.folder / SHEET, "a selection of the scales, labelled")
     run.show(run.folder / CURVE, "how fast the pictures change, over the scale")
     for sentence in said(groups):

@@ -1,10 +1,12 @@
 """The settings of what is shown of a sweep: the film, the contact sheet, the analysis, the page."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lab.config import Section
+
+Format = Literal["mp4", "webm", "gif"]
 
 
 class Video(Section):
@@ -26,8 +28,19 @@ class Video(Section):
     """Of several lines, also a film for each, in films/."""
     most: int = Field(default=64, ge=1, le=400)
     """Lines that are shown side by side; of more, evenly chosen ones."""
-    format: Literal["mp4", "webm", "gif"] = "mp4"
-    """Kind of file."""
+    format: Format | tuple[Format, ...] = "mp4"
+    """Kind of file; a list: a film of each kind."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        return (self.format,) if isinstance(self.format, str) else self.format
+
+    @field_validator("format")
+    @classmethod
+    def _formats_are_named_once(cls, format: Any) -> Any:
+        if isinstance(format, tuple) and (not format or len(set(format)) < len(format)):
+            raise ValueError("should name at least one kind of file, and each once")
+        return format
 
 
 class Sheet(Section):

@@ -321,3 +321,13 @@ def test_a_broken_model_leaves_the_account_of_why(tmp_path, configured, tiny_sd_
 def test_one_scale_is_a_sweep_too(tmp_path, configured):
     folder, _ = swept(tmp_path, configured(guidance_scales=[7.5]))
     assert len(list(read_video(folder / "guidance.mp4"))) == 1
+
+
+def test_the_film_is_there_in_every_kind_that_was_asked_for(tmp_path, configured):
+    kinds = ["mp4", "webm", "gif"]
+    folder, run = swept(tmp_path, configured(to=0.5, video={"size": 64, "format": kinds}))
+    films = [folder / f"guidance.{kind}" for kind in kinds]
+    assert [len(list(read_video(film))) for film in films] == [3, 3, 3]
+    assert set(films) <= {path for path, _ in run.shown}
+    with pytest.raises(ValueError, match="each once"):
+        configured(video={"format": ["gif", "gif"]})
