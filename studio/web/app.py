@@ -3,6 +3,7 @@
 import os
 
 import gradio as gr
+from gradio.route_utils import CustomCORSMiddleware
 from starlette.middleware import Middleware
 
 from studio.web import crop, denoise, guidance, invert, look, runs
@@ -69,6 +70,10 @@ def serve(bench: Bench, port: int, login: tuple[str, str] | None = None) -> gr.B
         mcp_server=False,
         app_kwargs={"middleware": [Middleware(Gate)]},
     )
+    # gradio would answer for other origins before the gate is asked
+    kept = [one for one in page.app.user_middleware if one.cls is not CustomCORSMiddleware]
+    page.app.user_middleware = kept
+    page.app.middleware_stack = page.app.build_middleware_stack()
     return page
 
 
