@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -196,21 +196,28 @@ def spoken(seconds: float) -> str:
     return f"{seconds / (365.25 * 86400):,.0f} years"
 
 
-def place_for(outputs: Path, wished: str, section: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def place_for(
+    outputs: Path,
+    wished: str,
+    section: Mapping[str, Any],
+    taken: Callable[[str], bool] = lambda name: False,
+) -> tuple[str, dict[str, Any]]:
     """The name of the run that draws a section, and the section as that run is to have it.
 
     A run that draws the same pictures at other scales is continued, if one range of scales contains
     the other; pictures that are there are then not drawn again. What is different gets a folder of
-    its own, `NAME-2` and so on, because a sweep keeps no pictures of other settings.
+    its own, `NAME-2` and so on, because a sweep keeps no pictures of other settings. `taken` says
+    whether a name without a folder is somebody else's.
     """
     stem = wished or _stem(section["prompt"])
     for number in range(1, 10_000):
         name = stem if number == 1 else f"{stem}-{number}"
         folder = outputs / name / "cfg"
-        if not folder.exists():
+        if folder.exists():
+            if (joined := _joined(folder, section)) is not None:
+                return name, joined
+        elif not taken(name):
             return name, dict(section)
-        if (joined := _joined(folder, section)) is not None:
-            return name, joined
     raise UserError(f"{stem} is taken ten thousand times; choose another name")
 
 
