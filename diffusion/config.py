@@ -38,6 +38,10 @@ class UsesModel(Section):
 class Draws(UsesModel):
     """A job that draws what prompts say."""
 
+    width: int = Field(default=0, ge=0, le=4096)
+    """Of a picture, in px; 0: what the model was trained on."""
+    height: int = Field(default=0, ge=0, le=4096)
+    """Of a picture, in px; 0: what the model was trained on."""
     prompt_weights: bool = False
     """Read prompts as AUTOMATIC1111 does: (word) counts 1.1 times, (word:1.3) 1.3 times, [word]
     1 / 1.1 times, \\( is a bracket; BREAK begins another 75 tokens, and a long prompt does so by

@@ -68,6 +68,8 @@ class StableDiffusion:
     """The parts that wait in the computer's memory until they are needed: see `rest`."""
     prompt_weights: bool = False
     """Whether brackets in prompts weigh, as in AUTOMATIC1111: see diffusion/weights.py."""
+    size: tuple[int, int] | None = None
+    """(height, width) in px of what is drawn; None: what the model was trained on."""
 
     @property
     def vae_factor(self) -> int:
@@ -88,8 +90,10 @@ class StableDiffusion:
     def latent_shape(
         self, height: int | None = None, width: int | None = None
     ) -> tuple[int, int, int]:
-        """(channels, h, w) of the latents of a picture; UserError where its sides do not divide."""
-        height, width = height or self.resolution, width or self.resolution
+        """(channels, h, w) of the latents of a picture, of `size` where nothing else is said;
+        UserError where its sides do not divide."""
+        own = self.size or (self.resolution, self.resolution)
+        height, width = height or own[0], width or own[1]
         multiple = self.side_multiple
         if height % multiple or width % multiple:
             raise UserError(
@@ -152,7 +156,11 @@ def load(
 
 
 def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
-    """Load what a job's settings name; `dtype` where the job chooses for itself."""
+    """Load what a job's settings name; `dtype` where the job chooses for itself.
+
+    Raises:
+        UserError: it is not there, or cannot be computed or drawn in that way.
+    """
     sd = load(
         config.model,
         config.device,
@@ -162,7 +170,10 @@ def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
         tokenizer=config.tokenizer,
         revision=config.revision,
     )
-    sd.prompt_weights = isinstance(config, Draws) and config.prompt_weights
+    if isinstance(config, Draws):
+        sd.prompt_weights = config.prompt_weights
+        sd.size = config.height or sd.resolution, config.width or sd.resolution
+        sd.latent_shape()
     return sd
 
 
@@ -181,7 +192,7 @@ def what_computes(config: Draws) -> dict[str, Any]:
         "dtype": str(pick_dtype(config.dtype, device)),
         "attention": "sdpa" if config.attention == "auto" else config.attention,
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
-        **({"prompt_weights": True} if config.prompt_weights else {}),
+        **config.model_dump(include={"width", "height", "prompt_weights"}, exclude_defaults=True),
     }
 
 

@@ -34,10 +34,6 @@ class Config(Draws):
     """Denoising steps for each picture."""
     scheduler: SchedulerName = "ddim"
     """Rule of the denoising steps; ddim_eta1, ddpm and euler_a draw noise at every step."""
-    width: int = Field(default=0, ge=0, le=4096)
-    """Of a picture, in px; 0: what the model was trained on."""
-    height: int = Field(default=0, ge=0, le=4096)
-    """Of a picture, in px; 0: what the model was trained on."""
     cell: int = Field(default=192, ge=32, le=2048)
     """Longest side of a picture in the grids, in px; the single pictures keep their size."""
     batch_size: int | Literal["auto"] = "auto"

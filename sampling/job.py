@@ -83,7 +83,7 @@ def forecast(config: Config, run: Run) -> list[str]:
     try:
         words = words_in(run.sibling("inversion"), config.words)
         sd = open_model(config)
-        size = batch_size_for(_latents(sd, config), sd.device.type, config.batch_size)
+        size = batch_size_for(sd.latent_shape(), sd.device.type, config.batch_size)
         settings = _what_decides_the_pixels(config)
         sheets = sheets_of(config, words, run.folder / "pictures", settings, size)
     except UserError as problem:  # an earlier section of the experiment may be about to make it
@@ -103,7 +103,7 @@ def _something_is_gone(run: Run) -> bool:
 
 
 def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
-    drawn = {"steps", "scheduler", "width", "height"}
+    drawn = {"steps", "scheduler"}
     return {
         **config.model_dump(mode="json", include=drawn),
         "version": VERSION,
@@ -114,7 +114,7 @@ def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
 def _batch_size(config: Config, run: Run, sd: StableDiffusion) -> Generator[Progress, None, int]:
     """What suits the device, or less where that does not fit; told to the user. It depends on the
     whole of a GPU's memory, so that the same file gives the same bytes however busy it is."""
-    latents = _latents(sd, config)
+    latents = sd.latent_shape()
     size = batch_size_for(latents, sd.device.type, config.batch_size)
     budget = budget_of(config.memory, sd.device, whole=True)
     if budget is None:
@@ -127,10 +127,6 @@ def _batch_size(config: Config, run: Run, sd: StableDiffusion) -> Generator[Prog
     if plan.resting:
         rest(sd, plan.resting)
     return plan.at_once
-
-
-def _latents(sd: StableDiffusion, config: Config) -> tuple[int, int, int]:
-    return sd.latent_shape(config.height or None, config.width or None)
 
 
 def _draw(
@@ -169,7 +165,7 @@ def _draw_chunk(
 ) -> None:
     padding = next(picture for picture in chunk if picture)
     filled = [picture or padding for picture in chunk]
-    _, latent_height, latent_width = _latents(sd, config)
+    _, latent_height, latent_width = sd.latent_shape()
     size = latent_width * sd.vae_factor, latent_height * sd.vae_factor
     drawn = sample(
         sd,
@@ -180,8 +176,6 @@ def _draw_chunk(
         steps=config.steps,
         scheduler=config.scheduler,
         batch_size=len(filled),
-        width=size[0],
-        height=size[1],
     )
     for picture, pixels in zip(chunk, drawn, strict=True):
         if picture is None:

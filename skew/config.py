@@ -120,10 +120,6 @@ class Config(Draws):
     """Denoising steps for each picture."""
     scheduler: SchedulerName = "ddim"
     """Rule of the denoising steps; ddim_eta1, ddpm and euler_a draw noise at every step."""
-    width: int = Field(default=0, ge=0, le=4096)
-    """Of a picture, in px; 0: what the model was trained on."""
-    height: int = Field(default=0, ge=0, le=4096)
-    """Of a picture, in px; 0: what the model was trained on."""
     batch_size: int = Field(default=8, ge=1, le=4096)
     """Pictures computed at once. Pictures of different batch sizes may differ in their last
     bits."""

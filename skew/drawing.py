@@ -78,8 +78,6 @@ def _draw_chunk(config: Config, sd: StableDiffusion, chunk: Sequence[Keyed | Non
         steps=config.steps,
         scheduler=config.scheduler,
         batch_size=len(filled),
-        height=config.height or None,
-        width=config.width or None,
     )
     for picture, pixels in zip(chunk, drawn, strict=True):
         if picture is not None:

@@ -96,7 +96,6 @@ class Opened(NamedTuple):
 def _open(config: Config, question: Question, learned: WordFile | None) -> Opened:
     """Load the model and who looks, and see whether the word fits; the model stays untouched."""
     sd = open_model(config)
-    sd.latent_shape(config.height or None, config.width or None)
     judge, clip = load_eyes(config, question, str(pick_device(config.device)))
     prompts = [*config.prompts, *config.explicit.prompts, *config.bystanders.prompts]
     notes = notes_of_cuts(sd, prompts)
@@ -122,7 +121,7 @@ def _inputs(config: Config, learned: WordFile | None) -> dict[str, Any]:
 
 
 def _what_decides_the_pixels(config: Config) -> dict[str, Any]:
-    drawn = {"steps", "scheduler", "width", "height", "negative_prompt"}
+    drawn = {"steps", "scheduler", "negative_prompt"}
     return {
         **config.model_dump(mode="json", include=drawn),
         "version": VERSION,
