@@ -1,14 +1,21 @@
 """The page: five tabs over one bench, served on this machine and to this machine alone."""
 
+import json
 import os
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
 
 import gradio as gr
 from gradio.route_utils import CustomCORSMiddleware
 from starlette.middleware import Middleware
 
-from studio.web import crop, denoise, guidance, invert, look, runs
+from lab.errors import UserError
+from lab.run import MANIFEST
+from studio.web import crop, denoise, guidance, invert, listing, look, runs
 from studio.web.bench import Bench, Tab
 from studio.web.gate import Gate
+from studio.web.parts import guarded
 from studio.web.places import STUDIO
 
 TITLES = {
@@ -26,19 +33,86 @@ _MAKERS = {
 }
 
 
+_HEAD = "<script>window.studioAsked = window.location.search;</script>"
+_PLACE = """
+const asked = new URLSearchParams(window.studioAsked);
+const runs = {};
+let tab = asked.get('tab') || 'crop', ready = false;
+if (asked.get('run')) runs[tab] = asked.get('run');
+window.studioPlace = (kind, value) => {
+  if (kind === 'ready') ready = true;
+  if (kind === 'runs') Object.assign(runs, value);
+  if (kind === 'tab' && ready) tab = value;
+  const query = new URLSearchParams({tab});
+  if (runs[tab]) query.set('run', runs[tab]);
+  if (ready) history.replaceState(null, '', '?' + query);
+};
+watch('value', () => window.studioPlace('runs', JSON.parse(props.value || '{}')));
+"""
+"""Keeps the address of the window as the page stands."""
+
+
 def build(bench: Bench) -> gr.Blocks:
     """The page, not served yet."""
     with gr.Blocks(title="pseudoword", analytics_enabled=False) as page:
-        gr.HTML("<header><h1>pseudoword</h1></header>")
-        with gr.Tabs(elem_id="tabs"):
-            made: dict[str, Tab] = {}
+        gr.HTML(look.HEADER, elem_id="header")
+        place = gr.HTML("", elem_id="place", html_template="", js_on_load=_PLACE)
+        with gr.Tabs(elem_id="tabs") as chosen:
+            made: list[Tab] = []
             for name, maker in _MAKERS.items():
-                with gr.Tab(TITLES[name], id=name):
-                    made[name] = maker(bench)
-            with gr.Tab(TITLES["runs"], id="runs"):
-                runs.tab(bench)
-        page.load(lambda: bench.queue.warm(), api_visibility="private")
+                with gr.Tab(TITLES[name], id=name) as one:
+                    made.append(maker(bench))
+                one.select(None, js=f"() => window.studioPlace('tab', '{name}')")
+            with gr.Tab(TITLES["runs"], id="runs") as one:
+                runs.tab(bench, page, one, made, chosen)
+            one.select(None, js="() => window.studioPlace('tab', 'runs')")
+        _remember(page, bench, place, chosen, made)
     return page
+
+
+def _remember(
+    page: gr.Blocks, bench: Bench, place: gr.HTML, chosen: gr.Tabs, made: list[Tab]
+) -> None:
+    """Let the address say which tab and which run are shown, so that a reopened page finds them."""
+    quiet: Any = {"show_progress": "hidden", "api_visibility": "private"}
+    for one in made:
+        tell = partial(_told, one.id)
+        one.run_state.change(tell, one.run_state, place, **quiet)
+    forms = [component for one in made for component in (one.run_state, *one.inputs)]
+
+    @guarded
+    def opened(asked: str) -> Any:
+        bench.queue.warm()
+        query = parse_qs(str(asked)[:2000].removeprefix("?"))
+        tab, run = (query.get(key, [""])[0] for key in ("tab", "run"))
+        return opened_at(bench, made, tab, run)
+
+    js = "() => [window.studioAsked]"
+    done = page.load(opened, place, [chosen, *forms], js=js, **quiet)
+    done.then(None, js="() => window.studioPlace('ready')")
+
+
+def opened_at(bench: Bench, made: list[Tab], tab: str, run: str) -> Any:
+    """The values of the page's tabs and forms for an address ?tab=TAB&run=RUN."""
+    nothing = [gr.skip()] * sum(1 + len(one.inputs) for one in made)
+    if tab not in TITLES:
+        return gr.skip()
+    jobs = [one.job for one in made if one.id == tab]
+    if not run or not jobs:
+        return [gr.Tabs(selected=tab), *nothing]
+    manifest = listing.read_json(bench.folder(run, jobs[0]) / MANIFEST)
+    if bench.queue.of(run, jobs[0]) is None and not manifest:
+        raise UserError(f"there is no run {run}")
+    if jobs[0] in (manifest.get("configuration") or {}):
+        return [gr.Tabs(selected=tab), *runs.filled(made, jobs[0], manifest, run)[1]]
+    values = []
+    for one in made:  # it waits, and has no folder yet
+        values += [run if one.id == tab else gr.skip(), *[gr.skip()] * len(one.inputs)]
+    return [gr.Tabs(selected=tab), *values]
+
+
+def _told(tab: str, run: str) -> str:
+    return json.dumps({tab: run})
 
 
 def serve(bench: Bench, port: int, login: tuple[str, str] | None = None) -> gr.Blocks:
@@ -62,6 +136,7 @@ def serve(bench: Bench, port: int, login: tuple[str, str] | None = None) -> gr.B
         allowed_paths=[str(root) for root in bench.places.roots],
         theme=look.theme(),
         css=look.css(),
+        head=_HEAD,
         ssr_mode=False,
         run_history=False,
         footer_links=[],

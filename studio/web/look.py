@@ -10,6 +10,9 @@ from gradio.themes.utils import colors, sizes
 
 _LETTERS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 _CODE = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+HEADER = """\
+<header class="pw-header"><h1>pseudoword</h1>
+<p>Illustrations in, a learned word and a film of guidance out</p></header>"""
 
 
 def theme() -> gr.themes.Base:
@@ -23,8 +26,25 @@ def theme() -> gr.themes.Base:
         radius_size=sizes.radius_md,
         spacing_size=sizes.spacing_md,
         text_size=sizes.text_md,
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_width="1px",
+        block_shadow="none",
+        block_label_background_fill="transparent",
+        block_label_border_width="0px",
+        block_title_text_weight="500",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_text_color="white",
+        input_background_fill="white",
+        input_background_fill_dark="*neutral_800",
+        input_border_width="1px",
     )
 
 
 def css() -> str:
+    """The style sheet of the page; tabs have their own for what is only theirs."""
     return (Path(__file__).parent / "look.css").read_text(encoding="utf-8")
