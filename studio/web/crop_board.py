@@ -1,17 +1,17 @@
 """What the browser is told of a page of pictures, and the pictures that it is shown."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from PIL import Image
 
 from lab.errors import UserError
 from lab.images import read_image
 from lab.run import write_atomically
-from studio.web.crop_read import Card, Crops, prefix_of, stamp_of
+from studio.web.crop_read import Card, Crops, prefix_of
+from studio.web.frames import address
 from studio.web.places import STUDIO
 
 LONG_SIDE = 800  # px of a source as it is shown: sharp at the width of a column, twice as dense
@@ -33,19 +33,20 @@ def board(crops: Crops, cards: list[Card], pictures: Mapping[str, Path | None]) 
                 "badges": card.badges,
                 "flaws": card.flaws,
                 "waits": card.waits,
-                "picture": address(pictures.get(card.name) or card.thumbnail),
-                "crops": [address(path) for path in card.crops if path.is_file()],
+                "picture": _address(pictures.get(card.name) or card.thumbnail),
+                "crops": [found for path in card.crops if (found := _address(path))],
             }
             for card in cards
         ],
     }
 
 
-def address(path: Path | None) -> str:
-    """Where the page finds a file; another one after the file has changed."""
-    if path is None:
+def _address(path: Path | None) -> str:
+    """Where the page finds a file; "" for none, and for one that a run has just put away."""
+    try:
+        return address(path) if path else ""
+    except OSError:
         return ""
-    return f"gradio_api/file={quote(str(path.resolve()))}?v={stamp_of(path):x}"
 
 
 class Thumbnails:
@@ -54,7 +55,7 @@ class Thumbnails:
     def __init__(self, outputs: Path):
         self.folder = outputs / STUDIO / "thumbnails"
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
-        self._asked: set[str] = set()
+        self._asked: dict[str, Future] = {}
 
     def of(self, card: Card, source: Path) -> Path | None:
         """The thumbnail, or None while it is being made, and where it cannot be."""
@@ -62,9 +63,12 @@ class Thumbnails:
         if path.is_file():
             return path
         if card.hash and card.hash not in self._asked:
-            self._asked.add(card.hash)
-            self._maker.submit(_make, source / card.name, path)
+            self._asked[card.hash] = self._maker.submit(_make, source / card.name, path)
         return None
+
+    def is_coming(self, card: Card) -> bool:
+        """Whether its thumbnail is being made."""
+        return card.hash in self._asked and not self._asked[card.hash].done()
 
 
 def _make(picture: Path, path: Path) -> None:

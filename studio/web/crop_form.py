@@ -186,7 +186,7 @@ def folders_of(places: Places) -> list[str]:
             return
         try:
             if pictures_in(folder):
-                found.append(str(_short(folder)))
+                found.append(str(shortened(folder)))
             below = sorted(path for path in folder.iterdir() if path.is_dir())
         except OSError:  # not ours to read
             return
@@ -199,6 +199,6 @@ def folders_of(places: Places) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _short(path: Path) -> Path:
+def shortened(path: Path) -> Path:
     cwd = Path.cwd()
     return path.relative_to(cwd) if path.is_relative_to(cwd) else path

@@ -16,6 +16,7 @@ from lab.errors import UserError
 from lab.images import find_images, read_image
 from lab.run import MANIFEST
 from studio.web.crop_edits import cut_by, entries_in, file_of
+from studio.web.listing import read_json
 
 ON_A_PAGE = 12
 SHOWN = ("all", "warnings", "hand", "out")
@@ -99,7 +100,7 @@ def read_crops(folder: Path, before: Crops | None = None) -> Crops | None:
     Raises:
         UserError: the source folder is gone, or the corrections have mistakes.
     """
-    manifest = _json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     configuration = (manifest.get("configuration") or {}).get("cropping")
     if not isinstance(configuration, dict):
         return None
@@ -145,14 +146,6 @@ def _left_out(
     return reasons, tuple(problems)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def stamp_of(path: Path) -> int:
     """When a file was last written, in ns; 0 where there is none."""
     try:
@@ -169,7 +162,7 @@ def _record(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _record_at(path: Path, stamp: int) -> dict[str, Any]:
     """A record; three hundred of them are looked at each second while a run is under way."""
-    found = _json(path)
+    found = read_json(path)
     return found if "crops" in found and "correction" in found else {}
 
 

@@ -1,0 +1,167 @@
+"""What the tab Crop does with a run: begins it, corrects it, packs it. The queue does the work."""
+
+import secrets
+import threading
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cropping.corrections import Correction
+from cropping.job import INDEX
+from lab.errors import UserError
+from lab.images import find_images
+from lab.run import MANIFEST, write_atomically
+from studio import cli
+from studio.web import crop_edits
+from studio.web.bench import Bench
+from studio.web.crop_form import Form, experiment_of, shortened
+from studio.web.crop_read import Crops, read_crops
+from studio.web.experiments import checked
+from studio.web.listing import read_json
+from studio.web.places import STUDIO
+from studio.web.tickets import OPEN
+
+JOB = "cropping"
+JOBS = {JOB: cli.JOBS[JOB]}
+_asking = threading.Lock()
+
+
+def begin(bench: Bench, form: Form) -> str:
+    """Queue the run that the form describes, and return its name.
+
+    Raises:
+        UserError: no pictures, a setting that cannot be, a name that other pictures have.
+    """
+    source = bench.places.inside(form.source.strip() or form.dropped or "")
+    pictures = _names_in(bench, source)
+    name = bench.places.name(form.name.strip() or free_name(bench, source.name))
+    folder = bench.folder(name, JOB)
+    before = _settings(folder)
+    if before and Path(before["source"]).resolve() != source:
+        raise UserError(
+            f"{name} was made of other pictures, those of {before['source']}; choose another name"
+        )
+    values = dict(zip(Form.__dataclass_fields__, form.values, strict=True))
+    values |= {"source": str(shortened(source)), "dropped": "", "name": name}
+    experiment = experiment_of(Form(**values), shortened(crop_edits.file_of(folder)))
+    section = {key: value for key, value in experiment[JOB].items() if key != "corrections"}
+    bench.places.check({"name": name, JOB: section})
+    checked(bench.outputs / STUDIO / "crop.yaml", {"name": name, JOB: section}, cli.models(JOBS))
+    configured = before.get("corrections", "") if before else ""
+    crop_edits.prepare(folder, source, configured, pictures)
+    bench.queue.submit(experiment, f"crop {len(pictures)} pictures")
+    return name
+
+
+def _names_in(bench: Bench, source: Path) -> set[str]:
+    """The pictures of a folder by their paths in it.
+
+    Raises:
+        UserError: there are none, or a link leads to where the studio may not read.
+    """
+    paths = find_images(source)
+    for path in (*paths, *(found for found in source.rglob("*") if found.is_symlink())):
+        bench.places.inside(str(path))
+    return {path.relative_to(source).as_posix() for path in paths}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The section `cropping` that a run was last made with; empty for none."""
+    section = (read_json(folder / MANIFEST).get("configuration") or {}).get(JOB)
+    return section if isinstance(section, dict) else {}
+
+
+def free_name(bench: Bench, wish: str) -> str:
+    """A name for a run that there is not yet, as near to the wish as can be."""
+    plain = "".join(c if c.isalnum() or c in "-_ " else "-" for c in wish)[:60].strip(" -")
+    plain = "crops" if not plain or wish.startswith("dropped-") else plain
+    name, number = plain, 1
+    while (bench.outputs / name).exists() or bench.queue.of(name) is not None:
+        number += 1
+        name = f"{plain}-{number}"
+    return name
+
+
+def edit(bench: Bench, name: str, crops: Crops, asked: Any) -> Correction:
+    """Write what was dragged, chosen or typed into the run's corrections, and have it cut.
+
+    `asked` is what the browser sent: {run, name, ...}, see `crop_edits.edited`.
+
+    Raises:
+        UserError: it is not about this run, or cannot be done.
+    """
+    if not isinstance(asked, Mapping) or asked.get("run") != name:
+        raise UserError("the page shows another run by now; open this one again")
+    card = crops.card(str(asked.get("name", "")))
+    folder = bench.folder(name, JOB)
+    bench.places.writable(folder.parent)
+    configured = str(crops.configuration.get("corrections", ""))
+    file = crop_edits.prepare(folder, crops.source, configured, _names_in(bench, crops.source))
+    entry = crop_edits.change(file, card.name, asked, card.size, card.out)
+    recut(bench, name)
+    return entry
+
+
+def recut(bench: Bench, name: str) -> None:
+    """Have a run made again, before whatever waits, unless that will happen anyway. Only pictures
+    whose correction is another are cut."""
+    folder = bench.folder(name, JOB)
+    settings = _settings(folder)
+    with _asking:
+        latest = bench.queue.of(name, JOB)
+        if not settings or (latest is not None and latest.status in OPEN):
+            return
+        section = settings | {"corrections": str(shortened(crop_edits.file_of(folder)))}
+        bench.queue.submit({"name": name, JOB: section}, "cut what was corrected", front=True)
+
+
+def pack(bench: Bench, name: str) -> Path:
+    """The finished data set as a zip: pictures, captions, masks and metadata.jsonl in one folder.
+
+    Raises:
+        UserError: it is not finished.
+    """
+    folder = bench.folder(name, JOB)
+    crops = require_finished(bench, name)
+    to = bench.outputs / STUDIO / "data-sets" / f"{name}.zip"
+    bench.places.writable(to.parent)
+    files = sorted(path for path in (folder / "images").iterdir() if path.is_file())
+    files = [path for path in files if not path.name.startswith(".")]
+
+    def write(path: Path) -> None:
+        # Stored: PNG files do not become smaller. One date: the same data set is the same file.
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for file in files:
+                entry = zipfile.ZipInfo(f"{crops.name}/{file.name}", (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes())
+
+    write_atomically(to, write)
+    return to
+
+
+def require_finished(bench: Bench, name: str) -> Crops:
+    """The run, if all of it is cut.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not name:
+        raise UserError("find the crops first")
+    folder = bench.folder(name, JOB)
+    crops = read_crops(folder)
+    latest = bench.queue.of(name, JOB)
+    at_work = latest is not None and latest.status in OPEN
+    if crops is None or at_work or crops.waiting or crops.status != "complete":
+        raise UserError("the pictures are still being cut; wait until that is done")
+    if not (folder / INDEX).is_file():
+        raise UserError(f"{name} has no crops; press Find the crops")
+    return crops
+
+
+def drop_folder(bench: Bench, session: str) -> Path:
+    """A new folder for what a window's user drops."""
+    folder = bench.places.uploads(session) / f"dropped-{secrets.token_hex(4)}"
+    folder.mkdir(parents=True)
+    return folder
