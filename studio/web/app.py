@@ -40,7 +40,7 @@ const runs = {};
 let tab = asked.get('tab') || 'crop', ready = false;
 if (asked.get('run')) runs[tab] = asked.get('run');
 window.studioPlace = (kind, value) => {
-  if (kind === 'ready') ready = true;
+  if (kind === 'ready') { ready = true; document.body.dataset.studio = 'ready'; }
   if (kind === 'runs') Object.assign(runs, value);
   if (kind === 'tab' && ready) tab = value;
   const query = new URLSearchParams({tab});

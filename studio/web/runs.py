@@ -55,7 +55,9 @@ def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen
             [("Everything", ""), *((title, job) for job, title in JOBS.items())],
             value="", label="Show", min_width=140, scale=1, filterable=False,
         )  # fmt: skip
-        words = gr.Textbox(label="Name", placeholder="part of a name", min_width=140, scale=2)
+        words = gr.Textbox(
+            label="Name", value="", placeholder="part of a name", min_width=140, scale=2
+        )
     waiting = gr.HTML("", elem_id="runs-queue", js_on_load=_CLICKS)
     reader = gr.HTML("", elem_id="runs-reader", js_on_load=_CLICKS + _READER)
     cards = gr.HTML("", elem_id="runs-cards", js_on_load=_CLICKS)
@@ -95,7 +97,8 @@ def _refreshed(bench: Bench, kind: str, words: str, first: int, last: tuple[str,
     jobs = [job for job in JOBS if job in bench.queue.jobs]
     if kind and kind not in jobs:
         raise UserError("there are no such runs")
-    found = listing.entries(bench.outputs, jobs, kind, words[:200])
+    kind, words = str(kind or ""), str(words or "")[:200]
+    found = listing.entries(bench.outputs, jobs, kind, words)
     first = min(first, max(0, (len(found) - 1) // PAGE * PAGE))
     models = cli.models({job: bench.queue.jobs[job] for job in jobs})
     page = [listing.read_card(entry, models) for entry in found[first : first + PAGE]]
