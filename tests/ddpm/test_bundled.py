@@ -45,7 +45,7 @@ def test_it_is_small_and_knows_its_families():
     assert loss_of(unet, scheduler, shuffled.reshape(new.shape)) > 3 * known
 
 
-@pytest.mark.parametrize("family", ["flowers"])
+@pytest.mark.parametrize("family", ["flowers", "faces"])
 def test_a_family_of_its_own_is_half_as_large_and_nearer_to_it(family):
     folder = locate_unconditional(f"drawn:{family}")
     assert sum(path.stat().st_size for path in Path(folder).rglob("*")) < 2.4e6
@@ -53,6 +53,8 @@ def test_a_family_of_its_own_is_half_as_large_and_nearer_to_it(family):
     new = np.stack([draw(family, 20_000 + k)[0] for k in range(24)])
     own, base = (loss_of(*load_unconditional(name), new) for name in (f"drawn:{family}", "drawn"))
     assert own < base
+    other = "faces" if family == "flowers" else "flowers"
+    assert own < loss_of(*load_unconditional(f"drawn:{other}"), new)
 
 
 def test_bundling_rounds_and_changes_nothing_else(tmp_path):
