@@ -227,6 +227,6 @@ def _number(value: Any) -> float:
 
 def _spoken_date(text: Any) -> str:
     try:
-        return f"{datetime.fromisoformat(text).astimezone():%d %B %Y, %H:%M}".lstrip("0")
+        return f"{datetime.fromisoformat(text).astimezone():%d %b %Y, %H:%M}".lstrip("0")
     except (TypeError, ValueError):
         return ""

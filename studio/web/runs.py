@@ -56,7 +56,7 @@ def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen
             value="", label="Show", min_width=140, scale=1, filterable=False,
         )  # fmt: skip
         words = gr.Textbox(
-            label="Name", value="", placeholder="part of a name", min_width=140, scale=2
+            label="Name", value="", placeholder="part of a name", min_width=140, scale=1
         )
     waiting = gr.HTML("", elem_id="runs-queue", js_on_load=_CLICKS)
     reader = gr.HTML("", elem_id="runs-reader", js_on_load=_CLICKS + _READER)
@@ -177,8 +177,8 @@ def card_html(card: Card, has_form: bool) -> str:
         f'<img src="{say(address(path, entry.changed))}" alt="" loading="lazy">'
         for path in card.pictures
     )
-    took = f"took {spoken(card.seconds)}" if card.seconds and card.status == "complete" else ""
-    when = ", ".join(filter(None, [card.started, took]))
+    took = spoken(card.seconds) if card.seconds and card.status == "complete" else ""
+    when = " · ".join(filter(None, [card.started, took]))
     buttons = []
     if has_form and card.can_repeat:
         buttons += [("open", "Open"), ("again", "Make this again")]
@@ -196,9 +196,9 @@ def card_html(card: Card, has_form: bool) -> str:
         f'<article class="card {say(card.status)}">'
         f'<div class="shots shots-{len(card.pictures)}">{shots}</div>'
         f"<h3>{say(entry.name)}</h3>"
-        f'<p class="meta"><b>{JOBS[entry.job]}</b> '
-        f'<span class="badge {say(card.status)}">{_STATES.get(card.status, "Damaged")}</span> '
-        f"{say(when)}</p>{why}"
+        f'<p class="meta"><b>{JOBS[entry.job]}</b>'
+        f'<span class="badge {say(card.status)}">{_STATES.get(card.status, "Damaged")}</span>'
+        f"<span>{say(when)}</span></p>{why}"
         f"{_fold('Notes', _list(card.notes))}{_fold('Settings', _settings(card.settings))}"
         f"{_fold('Files', _links(card))}"
         f'<div class="acts">{acts}</div></article>'
