@@ -13,7 +13,7 @@ from lab.images import SUFFIXES
 from studio.web import crop_work as work
 from studio.web.bench import Bench, Tab
 from studio.web.crop_board import Thumbnails
-from studio.web.crop_form import TEXTS, Form, folders_of, form_of, shortened, take_in
+from studio.web.crop_form import TEXTS, Form, folders_of, form_from, form_of, shortened, take_in
 from studio.web.crop_read import read_crops, stamp_of
 from studio.web.crop_show import EMPTY, Window, look, updates
 from studio.web.parts import guarded, standing_view
@@ -56,6 +56,7 @@ class _View:
     pager: gr.Row
     place: gr.HTML
     tools: gr.Row
+    ends: gr.Row
     download: gr.DownloadButton
     show: gr.Radio
     earlier: gr.Button
@@ -72,12 +73,12 @@ def tab(bench: Bench) -> CropTab:
     standing_view(bench, run, work.JOB, timer)
     shown = _view()
     thumbnails = Thumbnails(bench.outputs)
-    outputs = [window, shown.board, shown.summary, shown.pager, shown.place, shown.tools,
+    outputs = [window, shown.board, shown.summary, shown.pager, shown.place, shown.tools, shown.ends,
                shown.download, pulse]  # fmt: skip
 
     @guarded
     def begun(*values: Any) -> Any:
-        name = work.begin(bench, Form(*values))
+        name = work.begin(bench, form_from(values))
         seen = look(bench, thumbnails, Window(run=name), anew=True)
         return [name, name, gr.Timer(active=True), *updates(seen, Window())]
 
@@ -199,7 +200,7 @@ def _more(begin: Form) -> list[Any]:
 
 def _view() -> _View:
     with gr.Row(visible=False, elem_classes="crop-tools", equal_height=True) as tools:
-        summary = gr.HTML("", min_width=260, scale=3)
+        summary = gr.HTML("", min_width=260, scale=3, padding=False)
         show = gr.Radio(
             _SHOW, value="all", label="Show", show_label=False, min_width=320, scale=4,
             elem_id="crop-show",
@@ -210,19 +211,22 @@ def _view() -> _View:
         css_template=(_HERE / "crop.css").read_text(encoding="utf-8"),
         js_on_load=(_HERE / "crop.js").read_text(encoding="utf-8"),
         apply_default_css=False,
+        padding=False,
         elem_id="crop-board",
     )
     with gr.Row(visible=False, elem_classes="crop-pager", equal_height=True) as pager:
         earlier = gr.Button("Earlier", size="sm", min_width=90, scale=0)
         place = gr.HTML("", min_width=120, scale=0)
         later = gr.Button("Later", size="sm", min_width=90, scale=0)
-    with gr.Row():
+    with gr.Row(visible=False) as ends:
         write = gr.Button("Write the data set", elem_id="crop-write", min_width=200)
         download = gr.DownloadButton(
             "Download", visible=False, elem_id="crop-download", min_width=200, variant="primary"
         )
         learn = gr.Button("Learn a word from these", elem_id="crop-learn", min_width=200)
-    return _View(shown, summary, pager, place, tools, download, show, earlier, later, write, learn)
+    return _View(
+        shown, summary, pager, place, tools, ends, download, show, earlier, later, write, learn
+    )
 
 
 def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,29 @@ class Form:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        return astuple(self)
+        return tuple(getattr(self, one.name) for one in fields(self))
+
+
+def form_from(values: Sequence[Any]) -> Form:
+    """The form from what its components hold; an empty field may be None.
+
+    Raises:
+        UserError: for what no component would hold.
+    """
+    held: dict[str, Any] = {}
+    if len(values) != len(fields(Form)):
+        raise UserError("the form is not the one of this page; reload it")
+    for field_, value in zip(fields(Form), values, strict=True):
+        name, default = field_.name, getattr(Form(), field_.name)
+        if name == "size":
+            held[name] = value
+        elif value is None:
+            held[name] = default
+        elif isinstance(value, Mapping if name == "rest" else type(default)):
+            held[name] = value
+        else:
+            raise UserError(f"{name} cannot be {str(value)[:40]!r}")
+    return Form(**held)
 
 
 def experiment_of(form: Form, corrections: Path) -> dict[str, Any]:

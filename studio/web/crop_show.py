@@ -120,11 +120,11 @@ def _counted(count: int, thing: str) -> str:
 
 
 def updates(now: Look, before: Window) -> list[Any]:
-    """The values of: window, board, summary, pager row, place, tools row, download, pulse."""
+    """The values of: window, board, summary, pager row, place, tools row, last row, download, pulse."""
     text = now.text
     window = replace(now.window, sent=text)
     if text == before.sent:
-        return [window, *[gr.skip()] * 6, gr.Timer(active=now.active)]
+        return [window, *[gr.skip()] * 7, gr.Timer(active=now.active)]
     shown = bool(now.value["cards"]) or bool(now.summary)
     index = now.window.packed and now.is_finished
     return [
@@ -133,6 +133,7 @@ def updates(now: Look, before: Window) -> list[Any]:
         now.summary,
         gr.Row(visible=now.pages > 1),
         f"<p>{now.place}</p>",
+        gr.Row(visible=shown),
         gr.Row(visible=shown),
         gr.skip() if index else gr.DownloadButton(visible=False),
         gr.Timer(active=now.active),

@@ -4,6 +4,7 @@ import secrets
 import threading
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,8 @@ def begin(bench: Bench, form: Form) -> str:
         raise UserError(
             f"{name} was made of other pictures, those of {before['source']}; choose another name"
         )
-    values = dict(zip(Form.__dataclass_fields__, form.values, strict=True))
-    values |= {"source": str(shortened(source)), "dropped": "", "name": name}
-    experiment = experiment_of(Form(**values), shortened(crop_edits.file_of(folder)))
+    form = replace(form, source=str(shortened(source)), dropped="", name=name)
+    experiment = experiment_of(form, shortened(crop_edits.file_of(folder)))
     section = {key: value for key, value in experiment[JOB].items() if key != "corrections"}
     bench.places.check({"name": name, JOB: section})
     checked(bench.outputs / STUDIO / "crop.yaml", {"name": name, JOB: section}, cli.models(JOBS))
