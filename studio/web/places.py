@@ -28,6 +28,7 @@ PATHS = frozenset(
         "sample.model", "sample.vae", "sample.tokenizer", "sample.words", "skew.model", "skew.vae",
         "skew.tokenizer", "skew.embedding", "skew.judge", "skew.match", "ddpm.data.source",
         "ddpm.model.pretrained", "ddpm.study.extractor", "ddpm.measure.extractor",
+        "ddpm.guide.losses.clip", "ddpm.film.guide.losses.clip",
         "ddpm.measure.beside", "tune.storage",
     }
 )  # fmt: skip
