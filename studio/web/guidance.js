@@ -11,6 +11,7 @@ const stages = all(".gd-stage").map(figure => ({
   label: figure.querySelector(".gd-label"),
   save: figure.querySelector("a"),
   line: 0,
+  key: null,
 }));
 const state = { data: null, name: "", index: 0, two: false, quantity: "speed", playing: 0, asked: new Set(), rest: 0 };
 const loaded = new Map();
@@ -296,14 +297,18 @@ function fill(select, options, chosen) {
 function drawStages() {
   const lines = state.data.lines, several = lines.length > 1;
   if (!several) state.two = false;
+  if (!lines.some(line => line.key === stages[1].key)) {
+    stages[1].key = (lines.find(line => line.key !== stages[0].key) || lines[0]).key;
+  }
   one(".gd-compare").hidden = !several;
   one(".gd-compare").setAttribute("aria-pressed", state.two);
   one(".gd-stages").classList.toggle("two", state.two);
   stages[1].figure.hidden = !state.two;
   for (const stage of stages) {
-    stage.line = Math.min(stage.line, lines.length - 1);
+    stage.line = Math.max(0, lines.findIndex(line => line.key === stage.key));
+    stage.key = lines[stage.line].key;
     stage.choice.hidden = !several;
-    fill(stage.choice, lines.map((line, k) => [String(k), line.label]), String(stage.line));
+    fill(stage.choice, lines.map(line => [line.key, line.label]), stage.key);
   }
 }
 
@@ -330,8 +335,8 @@ function update() {
     stop();
     state.asked.clear();
     state.two = false;
-    stages[0].line = 0;
-    stages[1].line = Math.min(1, data.lines.length - 1);
+    stages[0].key = data.lines[0].key;
+    stages[1].key = null;
   }
   const kept = another ? -1 : state.data.scales.indexOf(scale);
   const usual = Math.round(placeOf(7.5));
@@ -345,13 +350,28 @@ function update() {
   redraw();
 }
 
+// A file would be saved under its own name, and every film is called guidance.
+element.addEventListener("click", async event => {
+  const link = event.target.closest("a[download]");
+  if (!link || link.href.startsWith("blob:")) return;
+  event.preventDefault();
+  const answer = await fetch(link.href);
+  if (!answer.ok) return;
+  const copy = make("a", { href: URL.createObjectURL(await answer.blob()), download: link.download });
+  copy.click();
+  setTimeout(() => URL.revokeObjectURL(copy.href), 60000);
+});
 range.addEventListener("input", () => { stop(); show(Number(range.value)); });
 range.addEventListener("keydown", event => { if (event.key === " ") { event.preventDefault(); play(); } });
 one(".gd-play").addEventListener("click", play);
-one(".gd-compare").addEventListener("click", () => { state.two = !state.two; redraw(); });
+one(".gd-compare").addEventListener("click", () => {
+  state.two = !state.two;
+  if (stages[1].key === stages[0].key) stages[1].key = null;
+  redraw();
+});
 one(".gd-ends input").addEventListener("change", () => show(state.index));
 one(".gd-curves select").addEventListener("change", event => { state.quantity = event.target.value; drawChart(); });
-stages.forEach(stage => stage.choice.addEventListener("change", () => { stage.line = Number(stage.choice.value); redraw(); }));
+stages.forEach(stage => stage.choice.addEventListener("change", () => { stage.key = stage.choice.value; redraw(); }));
 let held = false;
 const follow = event => {
   const box = chart.getBoundingClientRect();

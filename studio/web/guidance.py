@@ -276,16 +276,24 @@ def _form(bench: Bench) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown
         css_template=_file("guidance_chips.css"),
         js_on_load=_file("guidance_chips.js"),
         apply_default_css=False,
+        elem_classes="guidance-chips",
         visible=bool(words),
     )
     made["negative_prompt"] = gr.Textbox(label="Away from", placeholder="blurry, text", lines=1)
     made["seeds"] = gr.Textbox(
         usual.seeds, label="Seeds", info="One, or several: 1, 2, 5 or 1-4", lines=1
     )
+    made["rules"] = gr.Dropdown(
+        [(ABOUT_RULES[rule], rule) for rule in RULES],
+        value=list(usual.rules),
+        multiselect=True,
+        label="Rules",
+        info="Of guidance; several are drawn beside each other",
+    )
     with gr.Row():
-        made["first"] = gr.Number(usual.first, label="Scales from", min_width=80)
-        made["last"] = gr.Number(usual.last, label="to", min_width=80)
-        made["step"] = gr.Number(usual.step, label="step", min_width=80)
+        made["first"] = gr.Number(usual.first, label="Scale from", min_width=70)
+        made["last"] = gr.Number(usual.last, label="to", min_width=70)
+        made["step"] = gr.Number(usual.step, label="every", min_width=70)
     made["adaptive"] = gr.Checkbox(
         usual.adaptive, label="Only where pictures change", info="Fewer pictures, same film"
     )
@@ -302,12 +310,6 @@ def _form(bench: Bench) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown
 def _more_settings(made: dict[str, Any], words: list) -> None:
     usual = Form()
     made["name"] = gr.Textbox(label="Name", placeholder="from the prompt", lines=1)
-    made["rules"] = gr.CheckboxGroup(
-        [(ABOUT_RULES[rule], rule) for rule in RULES],
-        value=list(usual.rules),
-        label="Rules of guidance",
-        info="Several are drawn beside each other",
-    )
     made["phi"] = gr.Slider(0, 1, usual.phi, step=0.05, label="How much rescale rescales")
     made["words"] = gr.Dropdown(
         [(f"{word.token} ({word.owner})", str(word.path)) for word in words],

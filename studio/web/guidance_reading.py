@@ -173,6 +173,7 @@ def payload(shown: Shown, url: str = "/gradio_api/file=") -> dict[str, Any]:
         "complete": shown.complete,
         "lines": [
             {
+                "key": strip.folder,
                 "label": strip.label,
                 "prompt": strip.about.get("prompt", ""),
                 "seed": strip.about.get("seed"),

@@ -1,0 +1,130 @@
+"""The tab Guidance in a real browser, from the first click to a film that was downloaded."""
+
+import json
+import re
+import shutil
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from cfg.cells import file_stem
+from lab.video import read_video
+
+IMAGE = ".gd-stage:nth-of-type({}) .gd-picture img"
+SCALES = [Decimal(k) / 4 for k in range(41)]
+
+
+@pytest.fixture(scope="module")
+def foreign(studio):
+    """A folder of frames and nothing else: two seeds, of which the second has every fourth."""
+
+    def picture(seed, scale):
+        rng = np.random.default_rng(int(scale * 100) + 7000 * seed)
+        return Image.fromarray(rng.integers(0, 255, (16, 16, 3)).astype(np.uint8))
+
+    frames = studio.outputs / "by hand" / "cfg" / "frames"
+    for seed, every in ((1, 1), (2, 4)):
+        folder = frames / f"a-bird-{seed}"
+        folder.mkdir(parents=True)
+        text = PngInfo()
+        about = {"prompt": "a bird", "seed": seed, "rule": {"name": "plain"}, "steps": 2}
+        text.add_itxt("parameters", json.dumps(about))
+        for scale in SCALES[::every]:
+            picture(seed, scale).save(folder / f"{file_stem(scale)}.png", pnginfo=text)
+    return frames
+
+
+def opened(page, studio, name):
+    page.goto(studio.url)
+    page.get_by_role("tab", name="Guidance").click()
+    page.locator("#guidance-open input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+    page.wait_for_selector(f"{IMAGE.format(1)}[data-scale]")
+
+
+def bytes_of(page, number):
+    """What the browser has for a picture that is on the page, and the scale that it says."""
+    image = page.locator(IMAGE.format(number))
+    told = "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
+    return bytes(image.evaluate(told)), Decimal(image.get_attribute("data-scale"))
+
+
+def at(page, scale, number=1):
+    page.wait_for_selector(f'{IMAGE.format(number)}[data-scale="{scale}"]')
+
+
+def test_the_slider_shows_the_file_of_its_scale_at_once(page, studio, foreign):
+    opened(page, studio, "by hand")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    slider = page.get_by_label("Guidance scale", exact=True)
+    slider.focus()
+    page.keyboard.press("Home")
+    for scale in ("0", "0.25", "0.5", "0.75"):
+        at(page, scale)
+        shown, said = bytes_of(page, 1)
+        assert said == Decimal(scale)
+        assert shown == (foreign / "a-bird-1" / f"{file_stem(said)}.png").read_bytes()
+        assert page.locator(".gd-number").inner_text() == scale
+        page.keyboard.press("ArrowRight")
+    slider.fill("28")
+    at(page, "7")
+    assert not [url for url in asked if "/queue" in url or "/run" in url]  # python is not asked
+
+
+def test_beside_it_is_the_same_scale_of_another_line_and_the_nearest_where_none_is(
+    page, studio, foreign
+):
+    opened(page, studio, "by hand")
+    assert not page.locator(IMAGE.format(2)).is_visible()
+    page.get_by_role("button", name="Compare").click()
+    slider = page.get_by_label("Guidance scale", exact=True)
+    slider.fill("12")
+    at(page, "3", 2)
+    assert bytes_of(page, 2) == ((foreign / "a-bird-2" / "003.00.png").read_bytes(), 3)
+    assert bytes_of(page, 1)[1] == 3
+    slider.fill("13")
+    at(page, "3.25")
+    assert bytes_of(page, 2)[1] == 3  # 3.25 of seed 2 is not there
+    assert "3.25 is not drawn" in page.locator(".gd-note").inner_text()
+    page.set_viewport_size({"width": 390, "height": 844})
+    boxes = [page.locator(IMAGE.format(number)).bounding_box() for number in (1, 2)]
+    assert boxes[1]["y"] > boxes[0]["y"] + boxes[0]["height"]
+    assert max(box["x"] + box["width"] for box in boxes) <= 390
+
+
+def test_from_the_first_click_to_the_film(page, studio, tiny_sd_folder):
+    shutil.copytree(tiny_sd_folder, studio.readable / "tiny")
+    page.goto(studio.url)
+    page.get_by_role("tab", name="Guidance").click()
+    page.get_by_label("Prompt", exact=True).fill("a cat")
+    page.get_by_label("to", exact=True).fill("2")
+    page.get_by_role("button", name="More settings").click()
+    page.get_by_label("Model").fill(str(studio.readable / "tiny"))
+    page.get_by_label("Steps", exact=True).fill("2")
+    page.get_by_label("Batch size").fill("4")
+    page.get_by_role("button", name="Draw the scales").click()
+    link = page.get_by_role("link", name="Film (mp4)")
+    link.wait_for(timeout=60_000)
+    with page.expect_download() as film:
+        link.click()
+    assert film.value.suggested_filename == "a-cat.mp4"
+    assert len(list(read_video(film.value.path()))) == 5
+    with page.expect_download() as picture:
+        page.get_by_role("link", name="Save picture").click()
+    with Image.open(picture.value.path()) as image:
+        assert json.loads(image.info["parameters"])["prompt"] == "a cat"
+        assert image.info["guidance_scale"] == page.locator(".gd-number").inner_text()
+    (line,) = (studio.outputs / "a-cat" / "cfg" / "frames").iterdir()
+    lost = (line / "001.50.png").read_bytes()
+    (line / "001.50.png").unlink()  # what a sweep that was stopped has not drawn
+    page.reload()
+    opened(page, studio, "a-cat")
+    page.get_by_label("Guidance scale", exact=True).fill("3")
+    page.wait_for_selector(f'{IMAGE.format(1)}[data-scale="1.5"]', timeout=60_000)
+    assert bytes_of(page, 1) == (lost, Decimal("1.5"))
+    said = page.locator(".gd-note").inner_text()
+    assert not re.search("not drawn|being drawn", said)
