@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.errors import UserError
 from studio.web import offline
 
 SECRET = "what nobody else may read"
@@ -152,29 +153,23 @@ def test_an_upload_stays_in_outputs(studio, name):
 
 
 def payloads(count: int, secret: Path):
-    """Values that no form would send, as many as a handler takes."""
+    """Values that no form would send, as many as a handler takes; each comes at each place."""
     file = {"meta": {"_type": "gradio.FileData"}, "orig_name": "x.png", "size": 3}
     values = [
-        None, -1, 1e308, "", str(secret), "../../outside/secret.txt", "x" * 10_000, True, [], {},
-        [[]], "\x00", file | {"path": str(secret)}, [file | {"path": "/etc/passwd"}],
-        file | {"path": "http://example.org/x", "url": "http://example.org/x"},
-        file | {"path": str(secret), "url": f"file://{secret}"}, [str(secret)] * 3, "{{7*7}}",
+        str(secret), file | {"path": str(secret)}, [file | {"path": "/etc/passwd"}], None,
+        "../outside/secret.txt", file | {"path": "http://example.org/x", "url": f"file://{secret}"},
     ]  # fmt: skip
-    for value in values:
-        yield [value] * count
-    for first in range(0, count, 3):
+    for first in range(len(values)):
         yield list(itertools.islice(itertools.cycle(values), first, first + count))
 
 
 @pytest.mark.slow
 def test_no_handler_gives_the_secret_away(studio, secret, monkeypatch):
     """Every handler of every tab is called with payloads that its form cannot send."""
-    queued = []
 
     def submit(experiment, what, *, front=False):
         studio.bench.places.check(experiment)
-        queued.append(experiment)
-        raise offline_error()
+        raise UserError("nothing is run here")
 
     monkeypatch.setattr(studio.bench.queue, "submit", submit)
     around = studio.outputs.parent
@@ -200,12 +195,6 @@ def test_no_handler_gives_the_secret_away(studio, secret, monkeypatch):
     assert after == before
     for path in (studio.outputs / ".studio").rglob("*"):
         assert path.is_dir() or SECRET not in path.read_text(errors="replace")
-
-
-def offline_error():
-    from lab.errors import UserError
-
-    return UserError("nothing is run here")
 
 
 @pytest.mark.parametrize(
