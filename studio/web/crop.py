@@ -73,8 +73,8 @@ def tab(bench: Bench) -> CropTab:
     standing_view(bench, run, work.JOB, timer)
     shown = _view()
     thumbnails = Thumbnails(bench.outputs)
-    outputs = [window, shown.board, shown.summary, shown.pager, shown.place, shown.tools, shown.ends,
-               shown.download, pulse]  # fmt: skip
+    outputs = [window, shown.board, shown.summary, shown.pager, shown.place, shown.tools,
+               shown.ends, shown.download, pulse]  # fmt: skip
 
     @guarded
     def begun(*values: Any) -> Any:

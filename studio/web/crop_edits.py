@@ -142,6 +142,8 @@ def _boxes(boxes: Any, picture: Size, out: Size) -> list[Box]:
     whole = (max(picture[0], round(picture[1] * aspect)) + 1,
              max(picture[1], round(picture[0] / aspect)) + 1)  # fmt: skip
     found = [widened(Box(*corners), picture, aspect) for corners in entry.boxes or ()]
+    if not found:
+        raise UserError("there is no rectangle left; leave the picture out instead")
     if len(found) > MOST_BOXES:
         raise UserError(f"{len(found)} rectangles are too many for one picture; {MOST_BOXES} go")
     for box in found:

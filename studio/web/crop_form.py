@@ -90,7 +90,7 @@ def experiment_of(form: Form, corrections: Path) -> dict[str, Any]:
     if isinstance(size, bool) or not isinstance(size, int | float) or size != int(size):
         raise UserError("the size of the crops should be a whole number of pixels, such as 512")
     rest = dict(form.rest)
-    scans = dict(rest.pop("scans", {}))
+    scans, captions = _part(rest, "scans"), _part(rest, "captions")
     if form.damage == "leave":
         scans |= {"find": [], "repair": False}
     else:
@@ -101,7 +101,7 @@ def experiment_of(form: Form, corrections: Path) -> dict[str, Any]:
         "fill": form.fill,
         "buckets": form.buckets,
         "detector": form.detector.strip(),
-        "captions": dict(rest.get("captions", {})) | {
+        "captions": captions | {
             "sidecar": form.sidecar,
             "prefix": " ".join(form.prefix.split()),
             "strip_numbers": form.strip_numbers,
@@ -112,6 +112,13 @@ def experiment_of(form: Form, corrections: Path) -> dict[str, Any]:
         "corrections": str(corrections),
     }  # fmt: skip
     return {"name": form.name.strip(), "cropping": section}
+
+
+def _part(rest: Mapping[str, Any], section: str) -> dict[str, Any]:
+    part = rest.get(section, {})
+    if not isinstance(part, Mapping):
+        raise UserError(f"cropping.{section} should be settings, not {str(part)[:40]}")
+    return dict(part)
 
 
 def _kept(rest: Mapping[str, Any], setting: str, default: float) -> Any:

@@ -19,6 +19,7 @@ from studio.web.crop_edits import cut_by, entries_in, file_of
 from studio.web.listing import read_json
 
 ON_A_PAGE = 12
+BY_HAND = "by hand"
 SHOWN = ("all", "warnings", "hand", "out")
 
 Badge = tuple[str, str]
@@ -119,7 +120,7 @@ def read_crops(folder: Path, before: Crops | None = None) -> Crops | None:
         if record and record.get("name") == name:
             seen = _Seen(folder, record, entry, configuration, index, left_out)
             cards.append(_card(seen))
-        elif entry.drop or (entry != Correction() and manifest.get("status") == "complete"):
+        elif entry.drop or left_out.get(path.as_posix()) == BY_HAND:
             cards.append(_without_crops(path, name, entry, configuration))
     return Crops(
         folder.parent.name, str(manifest.get("status", "")), source, configuration, tuple(cards),

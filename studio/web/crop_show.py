@@ -120,7 +120,7 @@ def _counted(count: int, thing: str) -> str:
 
 
 def updates(now: Look, before: Window) -> list[Any]:
-    """The values of: window, board, summary, pager row, place, tools row, last row, download, pulse."""
+    """Of: window, board, summary, pager row, place, tools row, last row, download, pulse."""
     text = now.text
     window = replace(now.window, sent=text)
     if text == before.sent:
