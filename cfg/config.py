@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from cfg.showing import Analysis, Page, Sheet, Video
 from diffusion.config import Draws
@@ -85,6 +85,13 @@ class Rule(Section):
         if self.name == "cfg++" and (self.interval or self.schedule != "constant"):
             raise ValueError("cfg++ has neither schedule nor interval: it is unguided at no scale")
         return self
+
+    @model_serializer
+    def _as_it_may_be_written(self) -> dict[str, Any]:
+        """Without the settings of other rules, which a file must not name."""
+        own = SETTINGS_OF_RULE[self.name]
+        others = {name for names in SETTINGS_OF_RULE.values() for name in names} - set(own)
+        return {name: value for name, value in self if name not in others}
 
     def essence(self) -> dict[str, Any]:
         """What this rule does, as JSON: its name and the settings that count for it."""

@@ -77,7 +77,7 @@ def experiment_of(form: Form, words: Sequence[Word] = ()) -> dict[str, Any]:
         "batch_size": _whole(form.batch_size, "the batch size", 0, 4096) or "auto",
         "prompt_weights": bool(form.prompt_weights),
         "words": _word_files(form, "\n".join([*prompts, away]), words),
-        "video": {"fps": _number(form.fps, "frames a second"), "format": _formats(form.film)},
+        "video": {"fps": _rate(form.fps), "format": _formats(form.film)},
     }
     _refuse_too_many(section)
     plain = Config.model_construct()
@@ -349,6 +349,13 @@ def _whole(value: Any, what: str, low: int, high: int) -> int:
     if not number.is_integer() or not low <= number <= high:
         raise UserError(f"{what} should be a whole number from {low} to {high}, not {number:g}")
     return int(number)
+
+
+def _rate(value: Any) -> float:
+    rate = _number(value, "frames a second")
+    if not 0 < rate <= 50:
+        raise UserError(f"frames a second should be above 0 and at most 50, not {rate:g}")
+    return rate
 
 
 def _choice(value: Any, what: str, among: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Scales are the decimals that were written, and settings that make no sense are sentences."""
 
+import json
 import typing
 from decimal import Decimal
 
@@ -80,3 +81,10 @@ def test_a_template_is_no_prompt(tmp_path):
 
 def test_the_schedulers_that_can_be_named_are_those_there_are():
     assert set(typing.get_args(SchedulerName)) == set(SCHEDULERS)
+
+
+@pytest.mark.parametrize("rule", ["plain", {"name": "rescale", "phi": 0.2}, {"name": "apg"}])
+def test_what_a_manifest_says_of_a_rule_can_be_run_again(rule):
+    config = Config.model_validate_json(json.dumps({"prompt": "a cat", "rule": [rule, "cfg++"]}))
+    again = Config.model_validate_json(config.model_dump_json(by_alias=True))
+    assert [one.essence() for one in again.rules] == [one.essence() for one in config.rules]

@@ -1,0 +1,422 @@
+"""The tab Guidance without a browser: what a form means, what a folder says, what is refused."""
+
+import dataclasses
+import json
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from cfg.cells import file_stem, lines_of
+from cfg.config import Config
+from diffusion.formats import Embedding, convert, load_embedding, save_embedding
+from lab.errors import UserError
+from lab.run import write_json
+from studio.web import guidance
+from studio.web.guidance_form import (
+    MOST_PICTURES,
+    Form,
+    counted,
+    experiment_of,
+    forecast,
+    pace,
+    place_for,
+    seeds_of,
+)
+from studio.web.guidance_reading import between, payload, read_sweep, sweeps
+from studio.web.guidance_words import Word, find_words, newest, word_in
+from studio.web.places import Places
+
+
+def form(**said):
+    return Form(**{"prompt": "a bird", **said})
+
+
+def config_of(section):
+    return Config.model_validate_json(json.dumps(section))
+
+
+# --- the form
+
+
+def test_the_form_as_it_is_at_first_is_an_experiment_with_nothing_but_prompt_and_scales():
+    section = experiment_of(form())
+    assert section == {
+        "prompt": "a bird",
+        "guidance_scales": {"from": 0.0, "to": 20.0, "step": 0.5},
+    }
+    assert counted(section) == (1, 41)
+
+
+def test_everything_that_is_said_is_in_the_experiment():
+    section = experiment_of(
+        form(
+            prompt=" a bird \n\n a  tree ",
+            negative_prompt="text",
+            seeds="3, 1-2",
+            rules=["plain", "rescale"],
+            phi=0.5,
+            first=1,
+            last=2,
+            step=0.1,
+            adaptive=True,
+            steps=7,
+            scheduler="euler",
+            batch_size=4,
+            fps=20,
+            film=["gif", "mp4"],
+        )
+    )
+    config = config_of(section)
+    assert config.prompts == ("a bird", "a tree")
+    assert config.seeds == (3, 1, 2)
+    assert [rule.phi for rule in config.rules if rule.name == "rescale"] == [0.5]
+    assert config.video.formats == ("mp4", "gif")
+    assert (config.steps, config.scheduler, config.batch_size) == (7, "euler", 4)
+    assert counted(section) == (len(lines_of(config, [])), 11)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"prompt": ""}, "write a prompt"),
+        ({"prompt": None}, "write a prompt"),
+        ({"prompt": " \n "}, "write a prompt"),
+        ({"prompt": 5}, "the prompt should be text"),
+        ({"prompt": "x" * 9000}, "too long"),
+        ({"negative_prompt": ["a"]}, "the negative prompt should be text"),
+        ({"prompt": "a [name]"}, "choose the words"),
+        ({"seeds": ""}, "write a seed"),
+        ({"seeds": "red"}, "'red' is no seed"),
+        ({"seeds": "1.5"}, "'1.5' is no seed"),
+        ({"seeds": "-1"}, "is no seed"),
+        ({"seeds": "9" * 30}, "is no seed"),
+        ({"seeds": "5-1"}, "smaller seed first"),
+        ({"seeds": "0-999999999"}, "too many to see"),
+        ({"rules": []}, "choose a rule"),
+        ({"rules": ["best"]}, "the rule should be one of"),
+        ({"rules": ["cfg++"], "scheduler": "heun"}, "needs a sampler out of"),
+        ({"first": None}, "the first scale should be a number, not nothing"),
+        ({"first": float("nan")}, "the first scale should be a number"),
+        ({"last": float("inf")}, "the last scale should be a number"),
+        ({"last": "ten"}, "the last scale should be a number, not 'ten'"),
+        ({"last": 1e9}, "nothing but noise"),
+        ({"first": 5, "last": 2}, "should not be below"),
+        ({"step": 0}, "should be above 0"),
+        ({"step": -1}, "should be above 0"),
+        ({"step": True}, "the step should be a number"),
+        ({"step": 2e-8}, "that would be 1,000,000,001 pictures, about 8 years if"),
+        ({"step": 0.01, "seeds": "1-60"}, "that would be 120,060 pictures"),
+        ({"steps": 0}, "steps should be a whole number from 1 to 1000"),
+        ({"steps": 2.5}, "steps should be a whole number"),
+        ({"steps": 10**9}, "steps should be a whole number"),
+        ({"scheduler": "best"}, "the sampler should be one of"),
+        ({"phi": 2}, "from 0 to 1"),
+        ({"batch_size": -1}, "the batch size should be a whole number"),
+        ({"batch_size": None}, "the batch size should be a number"),
+        ({"fps": 0}, "frames a second should be"),
+        ({"fps": "x"}, "frames a second should be a number"),
+        ({"film": []}, "choose a format"),
+        ({"film": ["avi"]}, "should be one of mp4, webm, gif"),
+        ({"model": 3}, "the model should be text"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(said, sentence):
+    with pytest.raises(UserError, match=r".+") as problem:
+        experiment_of(form(**said))
+    assert sentence in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("0", [0]),
+        ("1,2 5", [1, 2, 5]),
+        ("1 - 3; 2", [1, 2, 3]),
+        (7.0, [7]),
+        (str(2**63 - 1), [2**63 - 1]),
+    ],
+)
+def test_seeds_are_written_in_several_ways(text, seeds):
+    assert seeds_of(text) == seeds
+
+
+def test_filling_the_form_from_a_configuration_and_sending_it_is_the_same_configuration():
+    section = experiment_of(
+        form(prompt="a bird\na tree", seeds="1-2", rules=["rescale"], phi=0.2, step=2, fps=20)
+    )
+    resolved = config_of(section).model_dump(mode="json", by_alias=True)
+    values = guidance.fill({"name": "birds", "cfg": resolved})
+    again = experiment_of(Form(**dict(zip(guidance.FIELDS, values, strict=True))))
+    assert config_of(again) == config_of(section)
+    assert values[guidance.FIELDS.index("name")] == "birds"
+    with pytest.raises(UserError, match="cannot be read"):
+        guidance.fill({"name": "birds", "cfg": {"prompt": 3}})
+
+
+# --- how much, and where
+
+
+def test_how_long_it_takes_follows_from_what_was_measured_last(tmp_path):
+    section = experiment_of(form(last=10, step=1, steps=10))
+    assert pace(tmp_path, "storybook") is None
+    assert forecast(section, None) == "11 pictures"
+    for name, seconds in (("old", 9.0), ("new", 0.5)):
+        folder = tmp_path / name / "cfg"
+        write_json(folder / "manifest.json", {"configuration": {"cfg": {"model": "storybook"}}})
+        measured = {"batch_size": 8, "seconds_per_prediction": {"4": 9.0, "8": seconds}}
+        write_json(folder / "batch-size.json", measured)
+    assert pace(tmp_path, "storybook") == 1.0
+    assert pace(tmp_path, "another") is None
+    assert forecast(section, 1.0) == "11 pictures, about 2 min here"
+    many = experiment_of(form(last=10, step=1, seeds="1-3", adaptive=True))
+    assert forecast(many, None) == "3 x 11 scales: at most 33 pictures"
+
+
+def begun(outputs, name, section):
+    resolved = config_of(section).model_dump(mode="json", by_alias=True)
+    write_json(outputs / name / "cfg" / "manifest.json", {"configuration": {"cfg": resolved}})
+
+
+def test_the_same_pictures_at_other_scales_go_on_and_others_have_a_folder_of_their_own(tmp_path):
+    coarse = experiment_of(form(step=1))
+    assert place_for(tmp_path, "", coarse) == ("a-bird", coarse)
+    begun(tmp_path, "a-bird", coarse)
+    assert place_for(tmp_path, "", coarse)[0] == "a-bird"
+    finer = experiment_of(form(step=0.25))
+    assert place_for(tmp_path, "", finer) == ("a-bird", finer)
+    begun(tmp_path, "a-bird", finer)
+    name, section = place_for(tmp_path, "", coarse)  # all of them are there already
+    assert name == "a-bird"
+    assert section["guidance_scales"]["step"] == 0.25
+    for other in ({"seeds": "1"}, {"steps": 9}, {"negative_prompt": "text"}, {"step": 0.3}):
+        assert place_for(tmp_path, "", experiment_of(form(**other)))[0] == "a-bird-2"
+    assert place_for(tmp_path, "", experiment_of(form(fps=30, step=0.25)))[0] == "a-bird"
+    assert place_for(tmp_path, "mine", coarse)[0] == "mine"
+    assert place_for(tmp_path, "mine", coarse, lambda name: name == "mine")[0] == "mine-2"
+    assert place_for(tmp_path, "", experiment_of(form(prompt="鳥")))[0] == "guidance"
+
+
+# --- words
+
+
+def test_words_are_called_what_the_program_calls_them(tmp_path):
+    vectors = torch.randn(2, 8)
+    dove = Embedding("<dove>", vectors)
+    save_embedding(tmp_path / "own.safetensors", "<dove>", vectors, {})
+    for to, suffix in (("a1111", "pt"), ("a1111", "safetensors"), ("kohya", "pt"),
+                       ("onetrainer", "safetensors"), ("diffusers", "bin")):  # fmt: skip
+        convert(dove, tmp_path / f"{to}.{suffix}", to)
+    old = {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors}, "name": "heron"}
+    torch.save(old, tmp_path / "zip.pt")
+    torch.save(vectors, tmp_path / "bare.pt")
+    torch.save({"<finch>": vectors[0]}, tmp_path / "learned_embeds.bin")
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert len(files) == 9
+    for path in files:
+        assert word_in(path) == load_embedding(path).token, path.name
+    for name in ("bad.pt", "empty.pt", "cut.safetensors"):
+        (tmp_path / name).write_bytes(b"\x80\x02hello"[: 0 if name == "empty.pt" else None])
+        assert word_in(tmp_path / name) is None
+
+
+def test_words_outside_of_the_folders_are_not_found(tmp_path):
+    vectors = torch.zeros(1, 8)
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    save_embedding(outside / "secret.safetensors", "<secret>", vectors)
+    save_embedding(inside / "bird" / "inversion" / "bird.safetensors", "<bird>", vectors)
+    (inside / "link.safetensors").symlink_to(outside / "secret.safetensors")
+    (inside / "folder").symlink_to(outside)
+    (found,) = find_words(Places([], inside))
+    assert (found.token, found.owner) == ("<bird>", "bird")
+
+
+def test_the_files_of_the_words_in_a_prompt_are_named():
+    a, b = Word("<a>", Path("a.pt"), "x"), Word("<b>", Path("b.pt"), "y")
+    older = Word("<a>", Path("older.pt"), "z")
+    words = [a, b, older]
+    assert newest(words) == {"<a>": a, "<b>": b}
+    assert "words" not in experiment_of(form(), words)
+    assert experiment_of(form(prompt="an <a>"), words)["words"] == ["a.pt"]
+    assert experiment_of(form(prompt="an <a>", words=["older.pt"]), words)["words"] == ["older.pt"]
+    both = form(prompt="a bird, [name]", words=["a.pt", "b.pt"])
+    assert experiment_of(both, words)["words"] == ["a.pt", "b.pt"]
+    assert counted(experiment_of(both, words)) == (2, 41)
+
+
+# --- the folder
+
+
+def drawn(folder, about, scales):
+    folder.mkdir(parents=True)
+    text = PngInfo()
+    text.add_itxt("parameters", json.dumps(about))
+    for scale in scales:
+        name = f"{file_stem(Decimal(str(scale)))}.png"
+        Image.new("RGB", (4, 4)).save(folder / name, pnginfo=text)
+
+
+def about(seed, rule="plain"):
+    return {
+        "prompt": "a bird", "negative_prompt": "", "template": "a bird", "word": None,
+        "seed": seed, "rule": {"name": rule}, "steps": 25, "scheduler": "ddim",
+    }  # fmt: skip
+
+
+def test_a_sweep_that_is_being_drawn_shows_what_is_there_and_what_is_missing(tmp_path):
+    begun(tmp_path, "x", experiment_of(form(last=2, step=0.5, seeds="7, 3")))
+    assert read_sweep(tmp_path, "x").strips == ()
+    frames = tmp_path / "x" / "cfg" / "frames"
+    drawn(frames / "line-1", about(3), [0, 2])
+    drawn(frames / "line-2", about(7), [0, 1, 2])
+    (frames / "line-1" / ".tmp-12.png").write_bytes(b"half of a picture")
+    drawn(tmp_path / "x-between" / "cfg" / "frames" / "line-1", about(3), [0.5, 2])
+    shown = read_sweep(tmp_path, "x")
+    assert shown.scales == tuple(map(Decimal, ("0", "0.5", "1", "1.5", "2")))
+    assert [strip.label for strip in shown.strips] == ["seed 7", "seed 3"]  # as was written
+    assert [strip.drawn for strip in shown.strips] == [(0, 2, 4), (0, 4)]
+    assert [strip.between for strip in shown.strips] == [(), (1,)]
+    assert sweeps(tmp_path) == ["x"]
+    told = payload(shown)
+    for line in told["lines"]:
+        for place in line["drawn"]:
+            path = Path(line["base"].partition("=")[2]) / f"{told['stems'][place]}.png"
+            assert path.is_file()
+    assert json.loads(json.dumps(told)) is not None
+
+
+def test_frames_alone_are_a_sweep_and_what_is_no_frame_is_left_out(tmp_path):
+    frames = tmp_path / "x" / "cfg" / "frames"
+    drawn(frames / "odd line", {}, [0, 0.25, 7])
+    (frames / "odd line" / "cover.png").write_bytes(b"")
+    (frames / "odd line" / "7.png").write_bytes(b"")
+    (frames / "empty").mkdir()
+    (frames / "note.txt").write_text("?")
+    shown = read_sweep(tmp_path, "x")
+    assert shown.scales == tuple(map(Decimal, ("0", "0.25", "7")))
+    (strip,) = shown.strips
+    assert (strip.label, strip.drawn) == ("odd line", (0, 1, 2))
+    with pytest.raises(LookupError):
+        between(tmp_path, "x", [Decimal(1)])
+
+
+def test_curves_and_transitions_belong_to_their_own_line(tmp_path):
+    folder = tmp_path / "x" / "cfg"
+    section = experiment_of(form(last=2, step=1, seeds="1, 2"))
+    begun(tmp_path, "x", section)
+    for seed in (1, 2):
+        drawn(folder / "frames" / f"l{seed}", about(seed), [0, 1, 2])
+    listing = {
+        "scales": ["0", "1", "2"], "lines": [{**about(s), "jumps": []} for s in (1, 2)],
+        "frames": [{"file": f"frames/l{s}/000.00.png", "line": s - 1} for s in (1, 2)],
+    }  # fmt: skip
+    rows = [
+        {"line": line, "guidance_scale": s, "distance_seen": 10 * line + s if s else None,
+         "match": 0.1 * s}
+        for line in (0, 1) for s in (0.0, 1.0, 2.0)
+    ]  # fmt: skip
+    turn = {"at": 1.5, "low": 1.0, "high": 2.0, "factor": 3.0}
+    group = {
+        **about(1), "seeds": [1, 2], "transitions_of_each_seed": [[], [turn]],
+        "shared_transitions": [
+            {**turn, "interval": [1.2, 1.8], "support": 1.0},
+            {**turn, "at": 0.5, "interval": [0, 1], "support": 0.5},
+        ],
+    }  # fmt: skip
+    write_json(folder / "sweep.json", listing)
+    write_json(folder / "analysis.json", {"groups": [group]})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"li')
+    first, second = read_sweep(tmp_path, "x").strips
+    assert first.curves["speed"] == [(0.5, 1.0), (1.5, 2.0)]
+    assert second.curves["speed"] == [(0.5, 11.0), (1.5, 12.0)]
+    assert second.curves["match"] == [(0.0, 0.0), (1.0, 0.1), (2.0, 0.2)]
+    assert first.transitions == ()
+    assert second.transitions == ((1.5, 1.0, 2.0, 3.0),)
+    assert first.shared == second.shared == ((1.5, 1.2, 1.8),)
+
+
+# --- the events
+
+
+@pytest.fixture
+def handlers(tmp_path):
+    """The tab's handlers over a queue that only takes down what it is told."""
+    told = []
+    queue = SimpleNamespace(
+        of=lambda name, job=None: None,
+        submit=lambda experiment, what, front=False: told.append((experiment, front)),
+    )
+    places = Places([], tmp_path)
+
+    def folder(name, job):
+        return tmp_path / places.name(name) / job
+
+    bench = SimpleNamespace(outputs=tmp_path, places=places, queue=queue, folder=folder)
+    made = guidance.Handlers(bench)
+    made.told = told
+    return made
+
+
+def sent(handlers, **said):
+    return handlers._draw(*dataclasses.astuple(form(**said)))
+
+
+def test_what_is_outside_of_the_folders_is_refused(handlers, tmp_path):
+    (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
+    outside = str(tmp_path.parent / "elsewhere")
+    for said in (
+        {"model": outside}, {"model": "/etc/passwd"}, {"model": "../elsewhere"},
+        {"prompt": "[name]", "words": ["/etc/passwd"]}, {"name": "../x"}, {"name": "a/b"},
+        {"name": ".hidden"},
+    ):  # fmt: skip
+        with pytest.raises(UserError):
+            sent(handlers, **said)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "cfg").symlink_to(outside)
+    for name in ("../elsewhere", "/etc", "..", "link"):
+        with pytest.raises(UserError):
+            handlers._look(name, "")
+    assert handlers.told == []
+
+
+def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(handlers, tmp_path):
+    begun(tmp_path, "x", experiment_of(form(last=2, step=0.5, steps=9)))
+    write_json(tmp_path / "x" / "cfg" / "batch-size.json", {"batch_size": 8})
+    drawn(tmp_path / "x" / "cfg" / "frames" / "l", about(0), [0, 1])
+
+    def rest(scale, wanted=()):
+        event = gr.EventData(None, {"scale": scale, "name": "x"})
+        return handlers._rest("x", list(wanted), event)
+
+    wanted, _ = rest("1.5")
+    assert wanted == ["1.5"]
+    ((experiment, front),) = handlers.told
+    assert front
+    assert experiment["name"] == "x-between"
+    config = config_of(experiment["cfg"])
+    assert (config.guidance_scales, config.steps, config.batch_size) == ((1.5,), 9, 8)
+    for scale in ("1", "0.7", "99"):  # drawn already, or not of this range
+        assert rest(scale)[0] == []
+    for scale in (None, "NaN", "1e999", "x", [1], {"a": 1}):
+        with pytest.raises(UserError, match="is no guidance scale"):
+            rest(scale)
+    assert len(handlers.told) == 1
+
+
+def test_a_film_is_made_in_another_format_without_losing_the_first(handlers, tmp_path):
+    begun(tmp_path, "x", experiment_of(form()))
+    handlers._film("x", gr.EventData(None, {"format": "gif"}))
+    ((experiment, _),) = handlers.told
+    assert config_of(experiment["cfg"]).video.formats == ("mp4", "gif")
+    with pytest.raises(UserError, match="mp4, webm, gif"):
+        handlers._film("x", gr.EventData(None, {"format": "../x"}))
+
+
+def test_the_page_draws_no_more_than_it_says():
+    assert counted(experiment_of(form(first=0, last=100, step=0.0101)))[1] <= MOST_PICTURES
