@@ -90,7 +90,7 @@ def _form(bench: Bench) -> _Form:
             made[field.setting] = _input(bench, field, content[field.setting])
 
     place(*form.FIRST[:2])
-    pictures = gr.HTML("", elem_id="invert-pictures", apply_default_css=False)
+    pictures = gr.HTML("", elem_id="invert-pictures", apply_default_css=False, visible=False)
     place(form.FIRST[2])
     with gr.Row():
         place(*form.FIRST[3:])
@@ -101,6 +101,7 @@ def _form(bench: Bench) -> _Form:
         name = gr.Textbox(
             label="Name of the run",
             info="Its folder in outputs. Empty: that of its crops, or of its word.",
+            elem_id="invert-name",
         )
         for title, fields in (
             ("Learning", form.LEARNING),
@@ -114,13 +115,14 @@ def _form(bench: Bench) -> _Form:
             label="Other settings",
             info="One a line, as behind the terminal's command: train.warmup=10",
             lines=2,
+            elem_id="invert-others",
         )
     return _Form([made[field.setting] for field in form.FIELDS], others, name, pictures, begin)
 
 
 def _input(bench: Bench, field: form.Field, value: form.Value) -> Any:
     about: dict[str, Any] = {"label": field.label, "info": _HELP.get(field.setting, field.help)}
-    about |= {"value": value, "min_width": 130}
+    about |= {"value": value, "min_width": 130, "elem_id": _elem_id(field.setting)}
     if field.setting == "model":
         return gr.Dropdown(start.model_choices(bench.places), allow_custom_value=True, **about)
     if field.setting == "data":
@@ -135,6 +137,10 @@ def _input(bench: Bench, field: form.Field, value: form.Value) -> Any:
     return gr.Textbox(lines=3 if field.kind == "lines" else 1, **about)
 
 
+def _elem_id(setting: str) -> str:
+    return f"invert-{setting.replace('.', '-')}"
+
+
 def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
     model, data = (asked.fields[_at(key)] for key in ("model", "data"))
 
@@ -145,7 +151,8 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
 
     @guarded
     def look(folder: str | None) -> Any:
-        return start.look_at(bench, folder).html if folder else ""
+        shown = start.look_at(bench, folder).html if folder else ""
+        return gr.HTML(shown, visible=bool(shown))
 
     @guarded
     def restart(*values: Any) -> Any:

@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from cfg.config import SchedulerName
 from inversion.config import Balance, Config, Evaluate
 from lab import tree, wording
 from lab.errors import UserError
@@ -37,6 +38,7 @@ class Field:
             model = next((m for m in wording.members(info) if wording.is_section(m)), model)
         assert info is not None
         text = " ".join((info.description or "").split())
+        text += " One a line." if self.kind == "lines" else ""
         return text.replace("<", "&lt;").replace("`", "")
 
 
@@ -45,7 +47,7 @@ FIRST = (
     Field("data", "Pictures to learn from", "text"),
     Field("word", "Your word", "text"),
     Field("num_vectors", "Vectors", "list"),
-    Field("train.steps", "Steps, at most"),
+    Field("train.steps", "Most steps"),
 )
 EVEN = (
     Field("overwrite", "Learn anew what the model means by a word that it knows", "tick"),
@@ -62,7 +64,7 @@ LEARNING = (
     Field("train.schedule", "Rate over the steps", "choice", ("constant", "cosine")),
     Field("initial_words", "Words to begin with", "text"),
     Field("norm", "Length of the vectors", "choice", ("free", "clip", "project")),
-    Field("templates", "Templates, one a line", "lines"),
+    Field("templates", "Templates", "lines"),
     Field("train.timesteps", "Noise that is trained on", "list"),
     Field("train.flip", "Mirror half of the pictures", "tick"),
     Field("seed", "Seed"),
@@ -74,14 +76,14 @@ ENOUGH = (
     Field("objective.held_out", "Share of pictures held out"),
 )
 LOOKS = (
-    Field("previews.prompts", "Prompts of the previews, one a line", "lines"),
+    Field("previews.prompts", "Prompts of the previews", "lines"),
     Field("previews.every", "Steps between previews"),
     Field("previews.guidance_scale", "Guidance scale"),
     Field("previews.steps", "Denoising steps"),
-    Field("previews.scheduler", "Sampler", "text"),
+    Field("previews.scheduler", "Sampler", "choice", get_args(SchedulerName)),
     Field("previews.seed", "Seed of the previews"),
     Field("evaluate.pictures", "Afterwards, compare with the pictures in", "text"),
-    Field("evaluate.subjects", "Subjects that are drawn for that, one a line", "lines"),
+    Field("evaluate.subjects", "Subjects that are drawn for that", "lines"),
 )
 MACHINE = (
     Field("resolution", "Size of the pictures, px"),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,8 @@ def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str)
         raise UserError("the studio sends nothing away: leave track out of the other settings")
     look_at(bench, section["data"])
     config = _valid(section)
+    if config is not None:
+        _require_new(bench.places, config)
     if name.strip():
         name = bench.places.name(name.strip())
         if not _may_have(bench, name, config):
@@ -165,6 +168,30 @@ def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str)
             )
         return {"name": name, JOB: section}
     return {"name": _free(bench, config), JOB: section}
+
+
+def _require_new(places: Places, config: Config) -> None:
+    """What the job would say once it has loaded the model, said at once where the model is here."""
+    folder = Path(str(files("storybook") / "model"))
+    if config.model != "storybook":
+        folder = Path(places.model(config.model))
+    taken = _added(folder / "tokenizer")
+    for word in variants(config):
+        if word.word in taken:
+            raise UserError(f"Your word: {word.word} is in the model's vocabulary; choose another")
+
+
+def _added(folder: Path) -> set[str]:
+    """The words that were added to a tokenizer: of a model that has learned words already."""
+    old, new = (_content(folder / name) for name in ("added_tokens.json", "tokenizer.json"))
+    return {*old, *(token["content"] for token in new.get("added_tokens", ()))}
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _valid(section: dict[str, Any]) -> Config | None:

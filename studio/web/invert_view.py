@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import gradio as gr
 from gradio.context import Context
@@ -143,7 +144,7 @@ def view(bench: Bench, run: gr.State) -> View:
     gr.HTML(f"<style>{CSS}</style>", visible="hidden")
     timer = gr.Timer(1.0, active=False)
     picker = gr.Dropdown(
-        start.run_choices(bench), value=None, label="Run", allow_custom_value=False,
+        start.run_choices(bench), value=None, label="Run", elem_id="invert-run",
         info="Every word that was learned here or in the terminal, the newest first.",
     )  # fmt: skip
     standing = standing_view(bench, run, start.JOB, timer)
@@ -180,12 +181,19 @@ def _place() -> tuple[_Parts, Any]:
     with gr.Column(visible=False) as take:
         _html("invert-take", "<h3>Take the word along</h3>")
         program = gr.Dropdown(
-            [one.name for one in words.PROGRAMS], value=words.PROGRAMS[0].name, label="For"
+            [one.name for one in words.PROGRAMS],
+            value=words.PROGRAMS[0].name,
+            label="For",
+            elem_id="invert-program",
         )
         use = _html("invert-use")
         with gr.Row():
-            download = gr.DownloadButton("Download", variant="primary", elem_id="invert-download")
-            leave = gr.Button("See it across the guidance scale", elem_id="invert-leave")
+            download = gr.DownloadButton(
+                "Download", variant="primary", elem_id="invert-download", min_width=280
+            )
+            leave = gr.Button(
+                "See it across the guidance scale", elem_id="invert-leave", min_width=280
+            )
     with gr.Accordion("Loss and learning rate of the steps", open=False, visible=False) as more:
         side = _html("invert-side")
     with gr.Accordion("Report", open=False, visible=False) as report:
@@ -272,10 +280,10 @@ def _wire(bench: Bench, run: gr.State, parts: _Parts) -> None:
         )
 
     @guarded
-    def found(name: str, request: gr.Request) -> Any:
-        asked = dict(request.query_params)
-        if name or (asked.get("run") and asked.get("tab") == "invert"):
-            return gr.skip()
+    def found(asked: str | None) -> Any:
+        query = parse_qs(str(asked)[:2000].removeprefix("?"))
+        if query.get("run") and query.get("tab") == ["invert"]:
+            return gr.skip()  # the address says which run
         return start.at_work(bench) or gr.skip()
 
     inputs = [run, parts.which, parts.program]
@@ -284,4 +292,4 @@ def _wire(bench: Bench, run: gr.State, parts: _Parts) -> None:
     parts.report.expand(unfold, run, parts.frame, **busy)
     page = Context.root_block
     if page is not None:
-        page.load(found, run, run, **QUIET)
+        page.load(found, parts.frame, run, js="() => [window.studioAsked || '']", **QUIET)
