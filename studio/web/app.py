@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,14 +27,6 @@ TITLES = {
     "denoise": "Denoise",
     "runs": "Runs",
 }
-_MAKERS = {
-    "crop": crop.tab,
-    "invert": invert.tab,
-    "guidance": guidance.tab,
-    "denoise": denoise.tab,
-}
-
-
 _HEAD = "<script>window.studioAsked = window.location.search;</script>"
 _PLACE = """
 const asked = new URLSearchParams(window.studioAsked);
@@ -58,16 +52,38 @@ def build(bench: Bench) -> gr.Blocks:
         gr.HTML(look.HEADER, elem_id="header")
         place = gr.HTML("", elem_id="place", html_template="", js_on_load=_PLACE)
         with gr.Tabs(elem_id="tabs") as chosen:
-            made: list[Tab] = []
-            for name, maker in _MAKERS.items():
-                with gr.Tab(TITLES[name], id=name) as one:
-                    made.append(maker(bench))
-                one.select(None, js=f"() => window.studioPlace('tab', '{name}')")
-            with gr.Tab(TITLES["runs"], id="runs") as one:
-                runs.tab(bench, page, one, made, chosen)
-            one.select(None, js="() => window.studioPlace('tab', 'runs')")
+            with _tab("crop"):
+                first = crop.tab(bench)
+            with _tab("invert"):
+                second = invert.tab(bench)
+            with _tab("guidance"):
+                third = guidance.tab(bench)
+            with _tab("denoise"):
+                fourth = denoise.tab(bench)
+            made = [first, second, third, fourth]
+            with _tab("runs") as last:
+                runs.tab(bench, page, last, made, chosen)
+        crop.onward(bench, chosen, first, second)
+        invert.onward(bench, chosen, second, third)
+        _lead_on(bench, chosen, {one.id: one for one in made})
         _remember(page, bench, place, chosen, made)
     return page
+
+
+def _lead_on(bench: Bench, chosen: gr.Tabs, made: dict[str, Tab]) -> None:
+    """Let the buttons that lead from one tab to the next fill its form and open it."""
+    cropped, learned = made["crop"], made["invert"]
+    assert isinstance(cropped, crop.CropTab) and isinstance(learned, invert.InvertTab)
+    crop.onward(bench, chosen, cropped, learned)
+    invert.onward(bench, chosen, learned, made["guidance"])
+
+
+@contextmanager
+def _tab(name: str) -> Iterator[gr.Tab]:
+    """A tab whose choice is told to the window's address."""
+    with gr.Tab(TITLES[name], id=name) as one:
+        yield one
+    one.select(None, js=f"() => window.studioPlace('tab', '{name}')")
 
 
 def _remember(
