@@ -97,6 +97,8 @@ function place(stage) {
     stage.image.src = url;
     stage.image.alt = line.prompt + ", guidance scale " + scale + ", " + line.label;
     stage.image.dataset.scale = scale;
+    const { naturalWidth, naturalHeight } = picture.image;
+    stage.image.parentElement.style.aspectRatio = naturalWidth + " / " + naturalHeight;
     stage.save.href = url;
     stage.save.download = state.data.name + "-" + scale + ".png";
     stage.label.textContent = state.data.lines.length > 1 ? "" : line.label;

@@ -56,7 +56,7 @@ def tab(bench: Bench) -> Tab:
         with gr.Column(scale=4, min_width=300):
             inputs, draw, estimate, opened = _form(bench)
         with gr.Column(scale=7, min_width=300):
-            standing_view(bench, run, "cfg", timer)
+            standing = standing_view(bench, run, "cfg", timer)
             viewer = gr.HTML(
                 None,
                 html_template=_file("guidance.html"),
@@ -76,7 +76,9 @@ def tab(bench: Bench) -> Tab:
     opened.focus(handlers.choices, opened, opened, **QUIET)
     run.change(handlers.look, [run, seen], [viewer, seen], **QUIET)
     run.change(lambda name: ([], gr.Dropdown(value=name or None)), run, [wanted, opened], **QUIET)
-    timer.tick(handlers.look, [run, seen], [viewer, seen], **QUIET)
+    # once more when the work has ended, since its end switches the timer off
+    last = standing.outputs[-1]
+    gr.on([timer.tick, last.change], handlers.look, [run, seen], [viewer, seen], **QUIET)
     rested = {"fn": handlers.rest, "inputs": [run, wanted], "outputs": [wanted, more], **QUIET}
     viewer.rest(**rested)
     more.tick(handlers.more, [run, wanted], [wanted, more], **QUIET).then(
@@ -236,6 +238,8 @@ def fill(configuration: dict[str, Any]) -> list[Any]:
         model=config.model,
         steps=config.step_counts[0],
         scheduler=config.scheduler,
+        width=config.width,
+        height=config.height,
         phi=phis[0] if phis else Rule().phi,
         batch_size=0 if config.batch_size == "auto" else config.batch_size,
         prompt_weights=config.prompt_weights,
@@ -322,6 +326,13 @@ def _more_settings(made: dict[str, Any], words: list) -> None:
         made["steps"] = gr.Number(usual.steps, label="Steps", precision=0, min_width=90)
         made["scheduler"] = gr.Dropdown(
             list(SAMPLERS), value=usual.scheduler, label="Sampler", min_width=110
+        )
+    with gr.Row():
+        made["width"] = gr.Number(
+            usual.width, label="Width", info="0: the model's own", precision=0, min_width=90
+        )
+        made["height"] = gr.Number(
+            usual.height, label="Height", info="0: the model's own", precision=0, min_width=90
         )
     with gr.Row():
         made["batch_size"] = gr.Number(

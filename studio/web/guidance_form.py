@@ -42,6 +42,8 @@ class Form:
     model: Any = "storybook"
     steps: Any = 25
     scheduler: Any = "ddim"
+    width: Any = 0
+    height: Any = 0
     phi: Any = 0.7
     batch_size: Any = 0
     prompt_weights: Any = False
@@ -74,6 +76,8 @@ def experiment_of(form: Form, words: Sequence[Word] = ()) -> dict[str, Any]:
         "steps": _whole(form.steps, "steps", 1, 1000),
         "scheduler": _choice(form.scheduler, "the sampler", SAMPLERS),
         "model": _text(form.model, "the model").strip() or "storybook",
+        "width": _whole(form.width, "the width", 0, 4096),
+        "height": _whole(form.height, "the height", 0, 4096),
         "batch_size": _whole(form.batch_size, "the batch size", 0, 4096) or "auto",
         "prompt_weights": bool(form.prompt_weights),
         "words": _word_files(form, "\n".join([*prompts, away]), words),

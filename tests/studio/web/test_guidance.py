@@ -5,6 +5,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -116,6 +117,8 @@ def test_everything_that_is_said_is_in_the_experiment():
         ({"steps": 2.5}, "steps should be a whole number"),
         ({"steps": 10**9}, "steps should be a whole number"),
         ({"scheduler": "best"}, "the sampler should be one of"),
+        ({"width": -8}, "the width should be a whole number"),
+        ({"height": "tall"}, "the height should be a number"),
         ({"phi": 2}, "from 0 to 1"),
         ({"batch_size": -1}, "the batch size should be a whole number"),
         ({"batch_size": None}, "the batch size should be a number"),
@@ -346,7 +349,7 @@ def test_curves_and_transitions_belong_to_their_own_line(tmp_path):
 
 @pytest.fixture
 def handlers(tmp_path):
-    """The tab's handlers over a queue that only takes down what it is told."""
+    """The tab's handlers over a queue that only takes down what it is told, and what that was."""
     told = []
     queue = SimpleNamespace(
         of=lambda name, job=None: None,
@@ -357,10 +360,8 @@ def handlers(tmp_path):
     def folder(name, job):
         return tmp_path / places.name(name) / job
 
-    bench = SimpleNamespace(outputs=tmp_path, places=places, queue=queue, folder=folder)
-    made = guidance.Handlers(bench)
-    made.told = told
-    return made
+    bench: Any = SimpleNamespace(outputs=tmp_path, places=places, queue=queue, folder=folder)
+    return guidance.Handlers(bench), told
 
 
 def sent(handlers, **said):
@@ -368,6 +369,7 @@ def sent(handlers, **said):
 
 
 def test_what_is_outside_of_the_folders_is_refused(handlers, tmp_path):
+    handlers, told = handlers
     (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
     outside = str(tmp_path.parent / "elsewhere")
     for said in (
@@ -382,10 +384,11 @@ def test_what_is_outside_of_the_folders_is_refused(handlers, tmp_path):
     for name in ("../elsewhere", "/etc", "..", "link"):
         with pytest.raises(UserError):
             handlers._look(name, "")
-    assert handlers.told == []
+    assert told == []
 
 
 def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(handlers, tmp_path):
+    handlers, told = handlers
     begun(tmp_path, "x", experiment_of(form(last=2, step=0.5, steps=9)))
     write_json(tmp_path / "x" / "cfg" / "batch-size.json", {"batch_size": 8})
     drawn(tmp_path / "x" / "cfg" / "frames" / "l", about(0), [0, 1])
@@ -396,7 +399,7 @@ def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(
 
     wanted, _ = rest("1.5")
     assert wanted == ["1.5"]
-    ((experiment, front),) = handlers.told
+    ((experiment, front),) = told
     assert front
     assert experiment["name"] == "x-between"
     config = config_of(experiment["cfg"])
@@ -406,13 +409,14 @@ def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(
     for scale in (None, "NaN", "1e999", "x", [1], {"a": 1}):
         with pytest.raises(UserError, match="is no guidance scale"):
             rest(scale)
-    assert len(handlers.told) == 1
+    assert len(told) == 1
 
 
 def test_a_film_is_made_in_another_format_without_losing_the_first(handlers, tmp_path):
+    handlers, told = handlers
     begun(tmp_path, "x", experiment_of(form()))
     handlers._film("x", gr.EventData(None, {"format": "gif"}))
-    ((experiment, _),) = handlers.told
+    ((experiment, _),) = told
     assert config_of(experiment["cfg"]).video.formats == ("mp4", "gif")
     with pytest.raises(UserError, match="mp4, webm, gif"):
         handlers._film("x", gr.EventData(None, {"format": "../x"}))
