@@ -65,17 +65,8 @@ def build(bench: Bench) -> gr.Blocks:
                 runs.tab(bench, page, last, made, chosen)
         crop.onward(bench, chosen, first, second)
         invert.onward(bench, chosen, second, third)
-        _lead_on(bench, chosen, {one.id: one for one in made})
         _remember(page, bench, place, chosen, made)
     return page
-
-
-def _lead_on(bench: Bench, chosen: gr.Tabs, made: dict[str, Tab]) -> None:
-    """Let the buttons that lead from one tab to the next fill its form and open it."""
-    cropped, learned = made["crop"], made["invert"]
-    assert isinstance(cropped, crop.CropTab) and isinstance(learned, invert.InvertTab)
-    crop.onward(bench, chosen, cropped, learned)
-    invert.onward(bench, chosen, learned, made["guidance"])
 
 
 @contextmanager
