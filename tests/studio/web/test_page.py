@@ -8,8 +8,10 @@ from studio.cli import main
 TABS = ("Crop", "Invert", "Guidance", "Denoise", "Runs")
 CONTRAST = """
 () => {
-  const light = (text) => {
-    const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const light = (...colours) => {  // of colours that lie upon each other
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => v / 255)
       .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
@@ -26,7 +28,8 @@ CONTRAST = """
     const own = [...element.childNodes].filter((node) => node.nodeType === 3);
     const text = own.map((node) => node.data).join('');
     if (!text.trim() || element.disabled || element.closest('.unseen')) continue;
-    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))];
+    const ground = behind(element);
+    const [a, b] = [light(ground, getComputedStyle(element).color), light(ground)];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4) found.push(`${text.trim().slice(0, 40)}: ${ratio.toFixed(1)}`);
   }
