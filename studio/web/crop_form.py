@@ -82,8 +82,6 @@ def experiment_of(form: Form, corrections: Path) -> dict[str, Any]:
         UserError: for what the settings' own check would not put into this form's words.
     """
     source = form.source.strip() or form.dropped
-    if not source:
-        raise UserError("drop some pictures first, or name the folder that they are in")
     if form.way not in WAYS:
         raise UserError(f"{form.way} is no way to cut pictures; there are {', '.join(WAYS)}")
     size = form.size

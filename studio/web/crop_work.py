@@ -34,7 +34,10 @@ def begin(bench: Bench, form: Form) -> str:
     Raises:
         UserError: no pictures, a setting that cannot be, a name that other pictures have.
     """
-    source = bench.places.inside(form.source.strip() or form.dropped or "")
+    named = form.source.strip() or form.dropped
+    if not named:
+        raise UserError("drop some pictures first, or name the folder that they are in")
+    source = bench.places.inside(named)
     pictures = _names_in(bench, source)
     name = bench.places.name(form.name.strip() or free_name(bench, source.name))
     folder = bench.folder(name, JOB)
