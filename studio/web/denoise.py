@@ -27,6 +27,7 @@ from studio.web.parts import guarded, standing_view
 from studio.web.tickets import OPEN
 
 JOB = "ddpm"
+_HERE = Path(__file__).parent
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -43,8 +44,12 @@ def tab(bench: Bench) -> Tab:
         with gr.Column(scale=3, min_width=320):
             standing = standing_view(bench, run, JOB, timer)
             frames = frames_view(EMPTY, elem_id="denoise-frames")
-            css = (Path(__file__).parent / "denoise.css").read_text(encoding="utf-8")
-            saved = gr.HTML("", css_template=css, apply_default_css=False)
+            saved = gr.HTML(
+                "",
+                css_template=(_HERE / "denoise.css").read_text(encoding="utf-8"),
+                js_on_load=(_HERE / "save.js").read_text(encoding="utf-8"),
+                apply_default_css=False,
+            )
     inputs += more
 
     @guarded
@@ -94,7 +99,7 @@ def _inputs(bench: Bench) -> list[Any]:
         pull = gr.Slider(
             0, 0.4, first.colour_strength, step=0.01, label="Strength of the colour", scale=3
         )
-    text = gr.Textbox(first.text, label="Text", placeholder="a flower", max_lines=1)
+    text = gr.Textbox(first.text, label="Text", placeholder="a red flower", max_lines=1)
     push = gr.Slider(0, 1, first.text_strength, step=0.02, label="Strength of the text")
     with gr.Row():
         seed = gr.Textbox(first.seed, label="Seed", max_lines=1, min_width=80)
@@ -155,9 +160,9 @@ def saved_html(denoised: Denoised) -> str:
     parts = ['<div class="saved"><h4>Save</h4>']
     for path in denoised.films:
         led = path.parent.name != "unguided"
-        label = ("led, " if led else "not led, ") if denoised.led_by else ""
+        label = path.suffix.lstrip(".").upper()
+        label += (", led" if led else ", not led") if denoised.led_by else ""
         name = f"{denoised.name}{'' if led else '-not-led'}{path.suffix}"
-        label += path.suffix.lstrip(".").upper()
         parts.append(f'<a class="file" {_link(path, name)}>{html.escape(label)}</a>')
     for reel in dict.fromkeys(path.parent for path in denoised.pictures):
         led = reel.parent.name != "unguided"

@@ -17,9 +17,9 @@ from storybook.families import FAMILIES
 from studio.web.places import Places
 
 BUNDLED = {
-    "drawn": "Drawn pictures of five kinds",
     "drawn:flowers": "Drawn flowers",
     "drawn:faces": "Drawn faces",
+    "drawn": "Drawn pictures of five kinds",
 }
 SAMPLERS = {"ddim": "DDIM: smooth", "ddpm": "DDPM: with fresh noise", "dpm++": "DPM++: few steps"}
 WEIGHTS = {"noise": "mostly at first", "constant": "always", "picture": "mostly at last"}
@@ -32,10 +32,10 @@ _RGB = re.compile(r"rgba?\(([\d.]+),([\d.]+),([\d.]+)(,[\d.]+)?\)")
 class Form:
     """What the inputs hold, in their order; anything may stand in them."""
 
-    model: Any = "drawn"
+    model: Any = "drawn:flowers"
     colour: Any = "#3060c0"
-    colour_strength: Any = 0.1
-    text: Any = "a flower"
+    colour_strength: Any = 0.06
+    text: Any = "a red flower"
     text_strength: Any = 0.3
     seed: Any = "7"
     pictures: Any = 4

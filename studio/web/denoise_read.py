@@ -60,7 +60,7 @@ def read_denoised(name: str, folder: Path) -> Denoised:
     film = settings.get("film") or {}
     lead = film.get("guide") or {}
     reels = [folder / "film"] + ([folder / "film" / "unguided"] if lead else [])
-    numbered = [sorted((reel / "frames").glob("[0-9]*.png")) for reel in reels]
+    numbered = [_in_order(reel / "frames") for reel in reels]
     frames = tuple(
         Frame(*_told(files[0], files[0].stat().st_mtime_ns), files)
         for files in zip(*numbered, strict=False)  # one of them may be a frame ahead
@@ -73,8 +73,12 @@ def read_denoised(name: str, folder: Path) -> Denoised:
         tuple(_wish(loss) for loss in lead.get("losses", ())),
         int((settings.get("sample") or {}).get("steps") or 0),
         tuple(path for reel in reels for path in sorted(reel.glob("film.*"))),
-        tuple(path for reel in reels for path in sorted((reel / "pictures").glob("[0-9]*.png"))),
+        tuple(path for reel in reels for path in _in_order(reel / "pictures")),
     )
+
+
+def _in_order(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.png"), key=lambda path: (len(path.name), path.name))
 
 
 @lru_cache(maxsize=4096)

@@ -22,6 +22,14 @@ function picture(address) {
   return loaded.get(address);
 }
 
+// On a small screen what was asked for begins below what can be seen.
+function bring() {
+  if (element.getBoundingClientRect().top > window.innerHeight * 0.7) {
+    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+  }
+}
+
 function rebuild() {
   grid.replaceChildren();
   grid.style.setProperty("--columns", value.heads.length);
@@ -51,7 +59,7 @@ function rebuild() {
 function paint(canvas, image, part) {
   const width = Math.floor((image.naturalWidth - value.gap * (value.parts - 1)) / value.parts);
   const height = image.naturalHeight, dense = window.devicePixelRatio || 1;
-  const room = Math.min(canvas.parentElement.clientWidth, value.widest || 320) * dense;
+  const room = Math.min(canvas.parentElement.clientWidth, value.widest || 340) * dense;
   const factor = Math.max(1, Math.floor(room / width));
   if (canvas.width !== width * factor || canvas.height !== height * factor) {
     canvas.width = width * factor;
@@ -107,6 +115,7 @@ function update() {
   find("empty").textContent = value.empty || "";
   const layout = (one) => JSON.stringify([one.key, one.rows, one.heads]);
   if (!before || layout(before) !== layout(value)) {
+    if (before && value.live) bring();
     play(false);
     loaded.clear();
     following = true;

@@ -99,7 +99,7 @@ def test_a_strength_of_zero_is_no_wish(places):
         not in experiment_of(replace(PLAIN, text_strength=1, text=" "), places)["ddpm"]["film"]
     )
     one = experiment_of(replace(PLAIN, text_strength=1), places)["ddpm"]["film"]["guide"]
-    assert [loss["target"] for loss in one["losses"]] == ["a flower"]
+    assert [loss["target"] for loss in one["losses"]] == ["a red flower"]
 
 
 @pytest.mark.parametrize(
