@@ -52,7 +52,11 @@ def full_table_steps(
     keep; given, they stand in for the VAE in every step.
     """
     ids = list(register(sd, word, len(rows)).token_ids)
-    sd.text_encoder.resize_token_embeddings(len(sd.tokenizer), mean_resizing=False)
+    before = len(sd.text_encoder.get_input_embeddings().weight)
+    enlarged = max(
+        len(sd.tokenizer), before + len(rows)
+    )  # a table may be longer than its tokenizer
+    sd.text_encoder.resize_token_embeddings(enlarged, mean_resizing=False)
     table = sd.text_encoder.get_input_embeddings().weight
     with torch.no_grad():
         table[ids] = rows.to(table)

@@ -148,6 +148,10 @@ class Config(Draws):
     """Predictions computed at once, of which a picture needs two a step; auto: what a short
     measurement finds fastest here. Frames of different batch sizes may differ in their last
     bits."""
+    compile: bool = False
+    """Let torch.compile translate the U-Net, on a GPU into a CUDA graph: a minute or more at the
+    start, then faster predictions. Pays from some hundred pictures on; where there is no compiler,
+    it is said and left. Pictures differ in their last bits from those computed without."""
     video: Video = Video()
     """The film."""
     sheet: Sheet = Sheet()

@@ -11,12 +11,14 @@ from cfg.forecast import duration, predictions_of, seconds_for
 from cfg.frames import missing
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
+from diffusion.compiling import translated, why_not
 from diffusion.fitting import Plan as Fitted
 from diffusion.fitting import budget_of, plan_drawing
 from diffusion.prompts import notes_of_cuts
 from diffusion.pseudo_word import add_word, mentions
 from diffusion.stable_diffusion import StableDiffusion, open_model, rest, what_computes
 from diffusion.words import WordFile, require_words, words_in
+from lab.device import pick_device
 from lab.errors import UserError
 from lab.memory import enough_memory
 from lab.processes import Processes
@@ -47,6 +49,10 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         add_word(sd, word.embedding.token, word.embedding.vectors)
     yield Progress("loading the model", 1, 1)
     size = _batch_size(config, run, sd, processes)
+    if config.compile and (reason := why_not(sd.device)):
+        run.note(f"compile: torch.compile cannot work on {sd.device} here ({reason}); left")
+    elif config.compile:  # after the batch size was chosen: each size is translated anew
+        sd = translated(sd)
     if budget_of(config.memory, sd.device) is not None:
         fitted = _fitted(config, sd, size)
         yield Progress("fitting into memory", 1, 1, fitted.sentence("predictions"))
@@ -169,6 +175,7 @@ def what_decides_the_pixels(config: Config, words: Sequence[WordFile]) -> dict[s
     return {
         "version": VERSION,
         "words": {word.embedding.token: word.sha256 for word in words},
+        **({"compile": True} if config.compile and not why_not(pick_device(config.device)) else {}),
         **what_computes(config),
     }
 
