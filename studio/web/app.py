@@ -66,6 +66,8 @@ def build(bench: Bench) -> gr.Blocks:
         crop.onward(bench, chosen, first, second)
         invert.onward(bench, chosen, second, third)
         _remember(page, bench, place, chosen, made)
+    for function in page.fns.values():
+        function.api_visibility = "private"  # it is a page, and no interface for programs
     return page
 
 

@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import os
 import signal
+import socket
 import sys
 import threading
 import webbrowser
@@ -71,8 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         if not Path(folder).is_dir():
             raise UserError(f"--pictures {folder} is no folder")
     login = _login(arguments.login)
-    stay_on_this_machine()
-    from studio.web import app
+    _require_free(arguments.port)
     from studio.web.bench import Bench
     from studio.web.places import Places
     from studio.web.queue import Queue
@@ -84,6 +84,9 @@ def run(arguments: argparse.Namespace) -> None:
     with _telling(ended):
         queue.start()
         try:
+            stay_on_this_machine()
+            from studio.web import app  # and with it gradio, which takes seconds
+
             page = _serve(app, Bench(outputs, places, queue), arguments.port, login)
             print(f"The studio is at {app.address(page)}  (Ctrl-C ends it)", flush=True)
             if not arguments.no_browser:
@@ -100,9 +103,27 @@ def _serve(app: Any, bench: Any, port: int, login: tuple[str, str] | None) -> An
     try:
         return app.serve(bench, port, login)
     except OSError:
-        raise UserError(
-            f"port {port} is taken, perhaps by another studio; choose one with --port {port + 1}"
-        ) from None
+        _require_free(port)
+        raise
+
+
+def _require_free(port: int) -> None:
+    """Make sure that we may listen on a port of this machine.
+
+    Raises:
+        UserError: when another program does, or the system keeps it for others.
+    """
+    with socket.socket() as asked:
+        if sys.platform != "win32":
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise UserError(f"port {port} is kept for the system; use 1024 or more") from None
+        except OSError:
+            raise UserError(
+                f"port {port} is taken, perhaps by another studio; choose another with --port"
+            ) from None
 
 
 def _login(name: str | None) -> tuple[str, str] | None:
