@@ -17,7 +17,8 @@ from cropping.subject import saliency
 # Weights against the share of the saliency kept, which is 1 where nothing is lost.
 EDGE_WEIGHT = 0.2  # for cutting through something: the profile's height where the square ends
 CENTRE_WEIGHT = 0.05  # for being off-centre: 0 in the middle, 1/2 at either end
-TOP_WEIGHT = 0.25  # in portrait pictures, for being low: 1 at the bottom. Heads are above bodies
+TOP_WEIGHT = 0.3  # in portrait pictures, for being low: 1 at the bottom. Heads are above bodies
+TOP_FADES = 2  # exponent: a picture twice as tall has room for more than its subject
 AROUND = 0.08  # of the long side: how far what matters lends weight to what matters beside it
 HIGHLIGHTS = 4  # exponent of the importance where losses are judged, and emptiness
 
@@ -97,7 +98,8 @@ def largest(picture: tuple[int, int], aspect: float) -> tuple[int, int]:
 
 def focal(mass: np.ndarray, length: float, is_vertical: bool) -> float:
     """Keep what matters and cut through little of it."""
-    return best_offset(mass, length, TOP_WEIGHT if is_vertical else 0.0)
+    top_weight = TOP_WEIGHT * (length / len(mass)) ** TOP_FADES if is_vertical else 0.0
+    return best_offset(mass, length, top_weight)
 
 
 def centre(mass: np.ndarray, length: float, is_vertical: bool) -> float:
