@@ -93,6 +93,23 @@ def test_every_module_says_what_it_is(package):
         assert not text or ast.get_docstring(ast.parse(text)), name_of(path)
 
 
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_the_studio_imports_gradio_and_it_no_torch(path):
+    """The page's server is light; what computes runs in a process of its own."""
+    packages = {name.partition(".")[0] for name in imported(path)}
+    assert "gradio" not in packages or "studio" in path.relative_to(ROOT).parts
+    if path.is_relative_to(ROOT / "studio" / "web"):
+        assert not packages & {"torch", "diffusers", "transformers", "accelerate"}
+
+
 def test_data_folders_hold_no_code():
     """`datasets` would become a package that other libraries take for theirs."""
     for folder in ("datasets", "experiments", "outputs"):
