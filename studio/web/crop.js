@@ -84,7 +84,7 @@ function skeleton(card) {
   view.node = make("article", { class: "crop-card" });
   view.plane = make("div", { class: "crop-plane" });
   view.stage = make("div", { class: "crop-stage" }, view.plane);
-  view.picture = make("img", { alt: "", draggable: "false", decoding: "async" });
+  view.picture = make("img", { alt: "", draggable: "false" });
   view.shade = make("svg", { class: "crop-shade", preserveAspectRatio: "none", "aria-hidden": "true" });
   view.plane.append(view.picture, view.shade);
   view.windows = [];

@@ -13,13 +13,23 @@ from lab.images import SUFFIXES
 from studio.web import crop_work as work
 from studio.web.bench import Bench, Tab
 from studio.web.crop_board import Thumbnails
-from studio.web.crop_form import TEXTS, Form, folders_of, form_from, form_of, shortened, take_in
+from studio.web.crop_form import (
+    TEXTS,
+    Form,
+    folders_of,
+    form_from,
+    form_of,
+    pictures_in,
+    shortened,
+    take_in,
+)
 from studio.web.crop_read import read_crops, stamp_of
 from studio.web.crop_show import EMPTY, Window, look, updates
 from studio.web.parts import guarded, standing_view
 
 _HERE = Path(__file__).parent
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_DROP = "Drop pictures here"
 _WAYS = [
     ("Automatic", "automatic"),
     ("One crop each", "crop"),
@@ -137,7 +147,7 @@ def _form(bench: Bench) -> tuple[list[Any], gr.File, gr.Button]:
     with gr.Row(elem_classes="crop-form"):
         with gr.Column(scale=5, min_width=300):
             files = gr.File(
-                label="Drop pictures here", file_count="multiple", height=170,
+                label=_DROP, file_count="multiple", height=170,
                 file_types=[*SUFFIXES, *TEXTS], elem_id="crop-files",
             )  # fmt: skip
             source = gr.Dropdown(
@@ -199,12 +209,11 @@ def _more(begin: Form) -> list[Any]:
 
 
 def _view() -> _View:
-    with gr.Row(visible=False, elem_classes="crop-tools", equal_height=True) as tools:
-        summary = gr.HTML("", min_width=260, scale=3, padding=False)
+    summary = gr.HTML("", padding=False, elem_id="crop-summary")
+    with gr.Row(visible=False) as tools:
         show = gr.Radio(
-            _SHOW, value="all", label="Show", show_label=False, min_width=320, scale=4,
-            elem_id="crop-show",
-        )  # fmt: skip
+            _SHOW, value="all", label="Show", container=False, elem_id="crop-show", min_width=280
+        )
     shown = gr.HTML(
         EMPTY,
         html_template=(_HERE / "crop.html").read_text(encoding="utf-8"),
@@ -214,7 +223,7 @@ def _view() -> _View:
         padding=False,
         elem_id="crop-board",
     )
-    with gr.Row(visible=False, elem_classes="crop-pager", equal_height=True) as pager:
+    with gr.Row(visible=False, elem_classes="crop-pager") as pager:
         earlier = gr.Button("Earlier", size="sm", min_width=90, scale=0)
         place = gr.HTML("", min_width=120, scale=0)
         later = gr.Button("Later", size="sm", min_width=90, scale=0)
@@ -238,12 +247,11 @@ def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:
         if not paths:
             return gr.skip()
         place = Path(folder) if folder else work.drop_folder(bench, str(request.session_hash))
-        count, refused = take_in(paths, bench.places.inside(str(place)))
+        refused = take_in(paths, bench.places.inside(str(place)))
         if refused:
             gr.Warning(f"Not a picture: {', '.join(refused[:5])}", title="")
-        label = f"{count} picture{'' if count == 1 else 's'}; drop more"
         wish = name or work.free_name(bench, "crops")
-        return gr.File(value=None, label=label), str(place), wish, ""
+        return None, str(place), wish, ""
 
     files.upload(taken, [files, dropped, name], [files, dropped, name, source], **_QUIET)
 
@@ -252,9 +260,16 @@ def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:
         if not source:
             return gr.skip()
         folder = bench.places.inside(source)
-        return "", gr.File(label="Drop pictures here"), name or work.free_name(bench, folder.name)
+        return "", name or work.free_name(bench, folder.name)
 
-    source.input(chosen, [source, name], [dropped, files, name], **_QUIET)
+    def labelled(folder: str) -> Any:
+        count = len(pictures_in(Path(folder))) if folder else 0
+        plural = "" if count == 1 else "s"
+        return gr.File(label=f"{count} picture{plural}; drop more" if count else _DROP)
+
+    dropped.change(labelled, dropped, files, **_QUIET)
+    files.change(labelled, dropped, files, **_QUIET)
+    source.input(chosen, [source, name], [dropped, name], **_QUIET)
     source.focus(lambda: gr.Dropdown(choices=folders_of(bench.places)), None, source, **_QUIET)
 
 

@@ -169,13 +169,13 @@ def _uploads(outputs: Path) -> Path:
     return outputs.resolve() / STUDIO / "uploads"
 
 
-def take_in(files: Sequence[str | Path], folder: Path) -> tuple[int, list[str]]:
+def take_in(files: Sequence[str | Path], folder: Path) -> list[str]:
     """Copy dropped pictures, and the captions and masks beside them, into a folder.
 
     A name that is there already gets a number; the same file dropped twice is there once.
 
     Returns:
-        How many pictures the folder has now, and the names that are none.
+        The names of those that are no pictures.
     """
     refused: list[str] = []
     for file in map(Path, files):
@@ -190,7 +190,7 @@ def take_in(files: Sequence[str | Path], folder: Path) -> tuple[int, list[str]]:
             place = folder / f"{Path(name).stem} ({number}){Path(name).suffix}"
         if not place.exists():
             shutil.copyfile(file, place)
-    return len(pictures_in(folder)), refused
+    return refused
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from studio.web.listing import read_json
 
 ON_A_PAGE = 12
 BY_HAND = "by hand"
+_LONGEST = 30  # letters of another picture's name
 SHOWN = ("all", "warnings", "hand", "out")
 
 Badge = tuple[str, str]
@@ -275,7 +276,7 @@ def _badges(seen: _Seen) -> tuple[Badge, ...]:
     found: list[Badge] = [("wait", "being cut")] if seen.waits else []
     if seen.index and source not in seen.index and not seen.waits:
         reason = seen.left_out.get(source, "")
-        found.append(("out", f"left out: {reason}" if reason else "left out"))
+        found.append(("out", f"left out: {_short(reason)}" if reason else "left out"))
     if lost >= 0.01 and not seen.waits:
         much = lost > seen.configuration.get("most_lost", 0.1)
         found.append(("lost" if much else "plain", f"{lost:.0%} cut off"))
@@ -283,7 +284,7 @@ def _badges(seen: _Seen) -> tuple[Badge, ...]:
     if most > 1:
         found.append(("warn", f"too small, enlarged {most:.1f}×"))
     if like:
-        found.append(("warn", f"looks like {like}"))
+        found.append(("warn", f"looks like {_short(like)}"))
     for kind in dict.fromkeys(flaw["kind"] for flaw in record["flaws"]):
         found.append(("damage", kind))
     if any(crop["detail"] < BLANK for crop in crops):
@@ -295,6 +296,10 @@ def _badges(seen: _Seen) -> tuple[Badge, ...]:
     if record["correction"]:
         found.append(("plain", "by hand"))
     return tuple(found)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}…"
 
 
 # --- which of them, and in what order
