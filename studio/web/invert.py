@@ -54,7 +54,10 @@ def tab(bench: Bench) -> Tab:
     _wire(bench, asked, shown, run)
 
     def fill(configuration: dict[str, Any]) -> Sequence[Any]:
-        values, others = form.filled(configuration.get("inversion", {}))
+        section = configuration.get("inversion") or {}
+        if set(section) <= {"data"}:  # pictures alone, as the tab Crop hands them on
+            return [*form.begin(section.get("data", "")), "", ""]
+        values, others = form.filled(section)
         return [*values, others, ""]
 
     return InvertTab("invert", "inversion", asked.inputs, fill, run, shown)
@@ -166,7 +169,7 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
     started.then(None, js=_SCROLL, api_visibility="private")
     data.change(look, data, asked.pictures, **QUIET)
     data.focus(choices, None, data, **QUIET)
-    model.change(restart, asked.fields, asked.fields, **QUIET)
+    model.input(restart, asked.fields, asked.fields, **QUIET)
 
 
 def _at(setting: str) -> int:

@@ -254,8 +254,8 @@ def filled(section: Mapping[str, Any]) -> tuple[list[Value], str]:
     """
     try:
         config = Config.model_validate_json(json.dumps(section))
-    except ValueError as error:
-        raise UserError(f"these settings cannot be used again: {error}") from None
+    except ValueError:
+        raise UserError("these settings are of another version and cannot be used again") from None
     values, default = plain(config), plain(Config())
     shown = [written(field, get(values, field.setting)) for field in FIELDS]
     rest = _differences(values, default)
@@ -278,11 +278,11 @@ def _yaml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def begin() -> list[Value]:
-    """What FIELDS hold when the page opens."""
+def begin(data: str = "") -> list[Value]:
+    """What FIELDS hold when the page opens, with pictures that are chosen already."""
     shown, _ = filled({"word": "<w>"})
     values = dict(zip((field.setting for field in FIELDS), shown, strict=True))
-    return list((values | STARTS["storybook"] | {"word": ""}).values())
+    return list((values | STARTS["storybook"] | {"word": "", "data": data}).values())
 
 
 def started(model: str, values: Sequence[Value]) -> list[Value]:

@@ -64,6 +64,14 @@ def test_a_form_that_is_filled_from_a_run_makes_the_same_run():
         assert form.filled(form.section_of(values, others)) == (values, others)
 
 
+def test_pictures_that_are_handed_on_leave_the_rest_as_the_page_begins():
+    values = dict(zip(KEYS, form.begin("x/cropping"), strict=True))
+    assert values["data"] == "x/cropping" and values["word"] == ""
+    assert values["train.learning_rate"] == "0.03"
+    with pytest.raises(UserError, match="another version"):
+        form.filled({"word": "<w>", "loerning_rate": 1})
+
+
 def test_only_what_differs_from_the_defaults_is_written(filled_in):
     section = form.section_of(filled_in())
     assert section["word"] == "<fox>" and "objective" not in section and "balance" not in section
@@ -175,6 +183,17 @@ def test_the_same_form_again_goes_on_with_the_same_run(bench, filled_in):
     assert start.experiment_of(bench, filled_in(), "", "")["name"] == "fox"
     assert start.experiment_of(bench, filled_in(), "", "fox")["name"] == "fox"
     assert start.experiment_of(bench, filled_in(seed="1"), "", "")["name"] == "fox-2"
+
+
+def test_who_opens_the_page_finds_what_is_being_learned(bench):
+    """In a terminal, too: the folder says so."""
+    assert start.at_work(bench) == ""
+    for name, status in (("old", "complete"), ("new", "running"), ("cut", "interrupted")):
+        folder = bench.outputs / name / "inversion"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"status": status}))
+    assert start.at_work(bench) == "new"
+    assert {name for name, _ in start.run_choices(bench)} == {"old", "new", "cut"}
 
 
 def test_every_field_has_help_that_no_browser_takes_for_tags():
