@@ -13,7 +13,7 @@ const stages = all(".gd-stage").map(figure => ({
   line: 0,
   key: null,
 }));
-const state = { data: null, name: "", index: 0, two: false, quantity: "speed", playing: 0, asked: new Set(), rest: 0 };
+const state = { data: null, name: "", index: 0, two: false, quantity: "speed", playing: 0, asked: new Map(), rest: 0 };
 const loaded = new Map();
 const KEPT = 700, AT_ONCE = 4, REST = 600;
 
@@ -140,7 +140,7 @@ function rested() {
   if (!state.data || !missing() || !one(".gd-ends input").checked) return;
   const scale = state.data.scales[state.index];
   if (state.asked.has(scale) || state.data.working) return;
-  state.asked.add(scale);
+  state.asked.set(scale, Date.now());
   note();
   drawTrack();
   trigger("rest", { name: state.data.name, scale });
@@ -347,7 +347,8 @@ function update() {
   const ends = all(".gd-ends > span");
   ends[0].textContent = data.scales[0];
   ends[1].textContent = data.scales.at(-1);
-  for (const line of state.data.lines) for (const at of line.have) if (line === state.data.lines.at(-1)) state.asked.delete(data.scales[at]);
+  for (const at of state.data.lines.at(-1).have) state.asked.delete(data.scales[at]);
+  if (!data.filling) for (const [asked, when] of [...state.asked]) if (Date.now() - when > 5000) state.asked.delete(asked);
   drawResults();
   redraw();
 }

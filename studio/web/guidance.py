@@ -1,7 +1,9 @@
 """The tab Guidance: draw a prompt at many scales, and move through them."""
 
 import dataclasses
+import html
 import json
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +30,7 @@ from studio.web.guidance_form import (
     scale_of,
 )
 from studio.web.guidance_reading import BETWEEN, between, payload, read_sweep, sweeps
-from studio.web.guidance_words import find_words, newest
+from studio.web.guidance_words import Word, find_words, newest
 from studio.web.parts import guarded, standing_view
 
 HERE = Path(__file__).parent
@@ -48,13 +50,14 @@ ABOUT_RULES = {
 
 def tab(bench: Bench) -> Tab:
     """Build the tab inside the Blocks that is open."""
+    handlers = Handlers(bench)
     run = gr.State("")
     seen = gr.State("")
     wanted = gr.State([])
     timer, more = gr.Timer(1, active=False), gr.Timer(0.7, active=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            inputs, draw, estimate, opened = _form(bench)
+            inputs, draw, estimate, opened = _form(bench, handlers)
         with gr.Column(scale=7, min_width=300):
             standing = standing_view(bench, run, "cfg", timer)
             viewer = gr.HTML(
@@ -65,7 +68,6 @@ def tab(bench: Bench) -> Tab:
                 apply_default_css=False,
                 elem_id="guidance-viewer",
             )
-    handlers = Handlers(bench)
     fields = list(inputs.values())
     gr.on([each.change for each in fields], handlers.estimate, fields, estimate, **QUIET)
     drawn = [run, timer, opened, estimate]
@@ -73,6 +75,8 @@ def tab(bench: Bench) -> Tab:
         handlers.look, [run, seen], [viewer, seen], **QUIET
     )
     opened.input(lambda name: name or "", opened, run, **QUIET)
+    words = inputs["words"]
+    words.focus(handlers.files, words, words, **QUIET)
     opened.focus(handlers.choices, opened, opened, **QUIET)
     run.change(handlers.look, [run, seen], [viewer, seen], **QUIET)
     run.change(lambda name: ([], gr.Dropdown(value=name or None)), run, [wanted, opened], **QUIET)
@@ -93,9 +97,10 @@ class Handlers:
 
     def __init__(self, bench: Bench):
         self._bench = bench
+        self._looked, self._found = -10.0, []
         self.draw = guarded(self._draw)
         self.rest = guarded(self._rest)
-        self.more = guarded(self._more)
+        self.more = guarded(lambda name, wanted: self._more(name, wanted))
         self.film = guarded(self._film)
         self.look = guarded(self._look)
 
@@ -112,9 +117,23 @@ class Handlers:
         """The runs that can be opened."""
         return gr.Dropdown(choices=sweeps(self._bench.outputs), value=chosen)
 
+    def _words(self) -> list[Word]:
+        """The words there are, looked for anew after some seconds."""
+        if time.monotonic() > self._looked + 3:
+            self._looked, self._found = time.monotonic(), find_words(self._bench.places)
+        return self._found
+
+    def tokens(self) -> list[str]:
+        """What the words are called, for the buttons below the prompt."""
+        return list(newest(self._words()))
+
+    def files(self, chosen: list[str] | None) -> Any:
+        """The files that words can be chosen from."""
+        return gr.Dropdown(choices=_files(self._words()), value=chosen or [])
+
     def _section(self, values: tuple[Any, ...]) -> dict[str, Any]:
         form = Form(**dict(zip(FIELDS, values, strict=True)))
-        section = experiment_of(form, find_words(self._bench.places))
+        section = experiment_of(form, self._words())
         if "model" in section:
             section["model"] = self._bench.places.model(section["model"])
         for path in section.get("words", ()):
@@ -155,6 +174,7 @@ class Handlers:
         self._bench.places.inside(str(folder))
         shown = payload(read_sweep(self._bench.outputs, name))
         shown["working"] = self._is_open(name)
+        shown["filling"] = self._is_open(f"{name}{BETWEEN}")
         now = f"{name} {hash(json.dumps(shown, sort_keys=True))}"
         return gr.skip() if now == seen else (shown, now)
 
@@ -163,10 +183,11 @@ class Handlers:
         scale = scale_of(getattr(event, "scale", None))
         if not name or getattr(event, "name", name) != name:
             return gr.skip()
-        return self._more(name, [*wanted, str(scale)])
+        return self._more(name, [*wanted, str(scale)], fresh=True)
 
-    def _more(self, name: str, wanted: list[str]) -> Any:
-        """Queue the scales that are wanted, as soon as those before them are drawn."""
+    def _more(self, name: str, wanted: list[str], fresh: bool = False) -> Any:
+        """Queue the scales that are wanted, as soon as those before them are drawn; what was tried
+        is tried again only where somebody asks for it, `fresh`."""
         if not name or self._is_open(name):
             return [], gr.Timer(active=False)
         if self._is_open(f"{name}{BETWEEN}"):
@@ -175,9 +196,12 @@ class Handlers:
         drawn = [{shown.scales[k] for k in (*s.drawn, *s.between)} for s in shown.strips]
         there = set.intersection(*drawn) if drawn else set()
         still = [Decimal(w) for w in wanted if Decimal(w) in set(shown.scales) - there]
-        if not still:
+        what = f"{name} at {', '.join(map(str, still))}"
+        tried = None if fresh else self._bench.queue.of(f"{name}{BETWEEN}", "cfg")
+        if tried is not None and tried.what == what and tried.sentence:
+            gr.Warning(html.escape(tried.sentence), title="")
+        if not still or (tried is not None and tried.what == what):
             return [], gr.Timer(active=False)
-        self._check_last(f"{name}{BETWEEN}", wanted)
         try:
             experiment = between(self._bench.outputs, name, still)
         except LookupError:
@@ -185,15 +209,8 @@ class Handlers:
                 f"{name} has pictures but not the settings they were drawn with, so none between "
                 "them can be drawn"
             ) from None
-        what = f"{name} at {', '.join(map(str, still))}"
         self._bench.queue.submit(experiment, what, front=True)
         return wanted, gr.Timer(active=True)
-
-    def _check_last(self, name: str, wanted: list[str]) -> None:
-        """Raise the sentence of the work that was to draw what is wanted, where it failed."""
-        standing = self._bench.queue.of(name, "cfg")
-        if standing is not None and standing.status == "failed" and wanted[-1] in standing.what:
-            raise UserError(standing.sentence)
 
     def _film(self, name: str, event: gr.EventData) -> Any:
         """Make the film in another format, too; the pictures are there already."""
@@ -263,10 +280,11 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _form(bench: Bench) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown]:
+def _form(
+    bench: Bench, handlers: Handlers
+) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown]:
     """The form: its inputs by the names of FIELDS, the button, the estimate, the run to open."""
     usual = Form()
-    words = find_words(bench.places)
     made: dict[str, Any] = {}
     made["prompt"] = gr.Textbox(
         label="Prompt",
@@ -275,13 +293,12 @@ def _form(bench: Bench) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown
         elem_id="guidance-prompt",
     )
     gr.HTML(
-        list(newest(words)),
+        handlers.tokens,  # a function: asked again whenever the page is opened
         html_template='<div class="chips" role="group" aria-label="Learned words"></div>',
         css_template=_file("guidance_chips.css"),
         js_on_load=_file("guidance_chips.js"),
         apply_default_css=False,
         elem_classes="guidance-chips",
-        visible=bool(words),
     )
     made["negative_prompt"] = gr.Textbox(label="Away from", placeholder="blurry, text", lines=1)
     made["seeds"] = gr.Textbox(
@@ -304,19 +321,23 @@ def _form(bench: Bench) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown
     draw = gr.Button("Draw the scales", variant="primary", elem_id="guidance-draw")
     estimate = gr.HTML("", elem_classes="guidance-estimate")
     with gr.Accordion("More settings", open=False):
-        _more_settings(made, words)
+        _more_settings(made)
     opened = gr.Dropdown(
         sweeps(bench.outputs), value=None, label="Open a run", elem_id="guidance-open"
     )
     return {name: made[name] for name in FIELDS}, draw, estimate, opened
 
 
-def _more_settings(made: dict[str, Any], words: list) -> None:
+def _files(words: list[Word]) -> list[tuple[str, str]]:
+    return [(f"{word.token} ({word.owner})", str(word.path)) for word in words]
+
+
+def _more_settings(made: dict[str, Any]) -> None:
     usual = Form()
     made["name"] = gr.Textbox(label="Name", placeholder="from the prompt", lines=1)
     made["phi"] = gr.Slider(0, 1, usual.phi, step=0.05, label="How much rescale rescales")
     made["words"] = gr.Dropdown(
-        [(f"{word.token} ({word.owner})", str(word.path)) for word in words],
+        [],
         value=[],
         multiselect=True,
         label="Words that [name] stands for",

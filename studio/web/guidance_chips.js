@@ -15,6 +15,7 @@ function insert(word) {
 }
 
 function update() {
+  row.hidden = !(props.value || []).length;
   row.replaceChildren(...(props.value || []).map(word => {
     const button = document.createElement("button");
     button.type = "button";

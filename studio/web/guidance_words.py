@@ -20,7 +20,7 @@ from studio.web.places import Places
 SUFFIXES = (".safetensors", ".pt", ".bin")
 LARGEST = 4_000_000
 """Bytes; 77 vectors of 1,024 numbers are a twelfth of it, and a model is a thousand times more."""
-MOST = 400
+MOST, MOST_FOLDERS = 400, 4000
 _NAMELESS = {"emb_params", "emp_params", "*"}
 _LEFT_OUT = {".studio", ".latents", "checkpoints", "frames", "previews"}
 
@@ -52,7 +52,7 @@ def newest(words: list[Word]) -> dict[str, Word]:
 
 def _embeddings(root: Path) -> Iterator[Path]:
     """Files that may hold a word: a link is followed to a file inside of the root only."""
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in islice(os.walk(root), MOST_FOLDERS):
         folders[:] = sorted(f for f in folders if f not in _LEFT_OUT and not f.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)

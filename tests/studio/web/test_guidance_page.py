@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cfg.cells import file_stem
+from lab.run import write_json
 from lab.video import read_video
 
 IMAGE = ".gd-stage:nth-of-type({}) .gd-picture img"
@@ -34,11 +35,32 @@ def foreign(studio):
         text.add_itxt("parameters", json.dumps(about))
         for scale in SCALES[::every]:
             picture(seed, scale).save(folder / f"{file_stem(scale)}.png", pnginfo=text)
+    _measured(frames.parent)
     return frames
+
+
+def _measured(folder):
+    """What a finished sweep says of them: for the first seed, that something turns at 4.125."""
+    lines = [{"prompt": "a bird", "seed": seed, "rule": {"name": "plain"}, "steps": 2}
+             for seed in (1, 2)]  # fmt: skip
+    turn = {"at": 4.125, "low": 4.0, "high": 4.25, "factor": 5.0}
+    group = {
+        "prompt": "a bird", "rule": {"name": "plain"}, "steps": 2, "seeds": [1, 2],
+        "transitions_of_each_seed": [[turn], []], "shared_transitions": [],
+    }  # fmt: skip
+    frames = [{"file": f"frames/a-bird-{k + 1}/000.00.png", "line": k} for k in (0, 1)]
+    write_json(folder / "sweep.json", {"lines": lines, "frames": frames})
+    write_json(folder / "analysis.json", {"groups": [group]})
+    for line in (0, 1):
+        for scale in SCALES:
+            row = {"line": line, "guidance_scale": float(scale), "distance_seen": 1 + float(scale)}
+            with (folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
 
 
 def opened(page, studio, name):
     page.goto(studio.url)
+    page.wait_for_selector("body[data-studio=ready]")
     page.get_by_role("tab", name="Guidance").click()
     page.locator("#guidance-open input").click()
     page.get_by_role("option", name=name, exact=True).click()
@@ -72,6 +94,12 @@ def test_the_slider_shows_the_file_of_its_scale_at_once(page, studio, foreign):
         page.keyboard.press("ArrowRight")
     slider.fill("28")
     at(page, "7")
+    page.get_by_role("button", name="4.13").click()  # a transition
+    at(page, "4.25")
+    cursor = page.locator(".gd-chart .cursor")
+    thumb = page.get_by_label("Guidance scale", exact=True).bounding_box()
+    share = (cursor.bounding_box()["x"] - thumb["x"] - 11) / (thumb["width"] - 22)
+    assert share == pytest.approx(17 / 40, abs=0.01)
     assert not [url for url in asked if "/queue" in url or "/run" in url]  # python is not asked
 
 
@@ -97,18 +125,23 @@ def test_beside_it_is_the_same_scale_of_another_line_and_the_nearest_where_none_
 
 
 def test_from_the_first_click_to_the_film(page, studio, tiny_sd_folder):
+    page.set_default_timeout(180_000)  # the process that computes has to begin first
     shutil.copytree(tiny_sd_folder, studio.readable / "tiny")
     page.goto(studio.url)
+    page.wait_for_selector("body[data-studio=ready]")
     page.get_by_role("tab", name="Guidance").click()
+    draw = page.get_by_role("button", name="Draw the scales")
+    draw.click()
+    page.get_by_text("Write a prompt").wait_for()
     page.get_by_label("Prompt", exact=True).fill("a cat")
     page.get_by_label("to", exact=True).fill("2")
     page.get_by_role("button", name="More settings").click()
     page.get_by_label("Model").fill(str(studio.readable / "tiny"))
     page.get_by_label("Steps", exact=True).fill("2")
     page.get_by_label("Batch size").fill("4")
-    page.get_by_role("button", name="Draw the scales").click()
+    draw.click()
     link = page.get_by_role("link", name="Film (mp4)")
-    link.wait_for(timeout=60_000)
+    link.wait_for()
     with page.expect_download() as film:
         link.click()
     assert film.value.suggested_filename == "a-cat.mp4"
@@ -121,10 +154,10 @@ def test_from_the_first_click_to_the_film(page, studio, tiny_sd_folder):
     (line,) = (studio.outputs / "a-cat" / "cfg" / "frames").iterdir()
     lost = (line / "001.50.png").read_bytes()
     (line / "001.50.png").unlink()  # what a sweep that was stopped has not drawn
-    page.reload()
-    opened(page, studio, "a-cat")
+    page.reload()  # the address says which run it was
+    page.wait_for_selector(f"{IMAGE.format(1)}[data-scale]")
     page.get_by_label("Guidance scale", exact=True).fill("3")
-    page.wait_for_selector(f'{IMAGE.format(1)}[data-scale="1.5"]', timeout=60_000)
+    page.wait_for_selector(f'{IMAGE.format(1)}[data-scale="1.5"]')
     assert bytes_of(page, 1) == (lost, Decimal("1.5"))
     said = page.locator(".gd-note").inner_text()
     assert not re.search("not drawn|being drawn", said)
