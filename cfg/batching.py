@@ -56,14 +56,18 @@ def batch_size_for(
 
 
 def circumstances(sd: StableDiffusion, memory: Memory = "auto") -> dict[str, Any]:
-    """What a measurement holds for, as JSON."""
+    """What a measurement holds for, as JSON.
+
+    Not the number of threads, though it may change what is fastest: `accelerate launch` gives each
+    of its processes another one, and frames of a sweep that is continued by more or fewer processes
+    would all be drawn anew.
+    """
     name = torch.cuda.get_device_name(sd.device) if sd.device.type == "cuda" else "cpu"
     return {
         "model": sd.fingerprint,
         "shape": list(sd.latent_shape()),
         "device": name,
         "dtype": str(sd.dtype),
-        "threads": torch.get_num_threads(),
         **({} if memory == "auto" else {"memory": memory}),
     }
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cfg.batching import batch_size_for, circumstances, kept_size
 from cfg.cells import NAME, lines_of, listing, read_listing
 from cfg.config import Config, ScaleRange, exact_scales
@@ -141,12 +143,11 @@ def _forget_if_frames_are_gone(folder: Path, is_main: bool, processes: Processes
 
 
 def _batch_size(config: Config, run: Run, sd: StableDiffusion, processes: Processes) -> int:
-    """The same for all processes: the first one measures, the others read what it wrote."""
-    chosen, kept = config.batch_size, run.folder
+    """The same for all processes: the first one chooses, and tells the others."""
+    size = 0
     if run.is_main:
-        batch_size_for(sd, chosen, kept, config.memory, config.attention)
-    processes.wait()
-    return batch_size_for(sd, chosen, kept, config.memory, config.attention)
+        size = batch_size_for(sd, config.batch_size, run.folder, config.memory, config.attention)
+    return int(processes.sum(torch.tensor(size, device=sd.device)))
 
 
 def find_words(config: Config, inversion: Path) -> list[WordFile]:
