@@ -60,7 +60,7 @@ def test_the_program_understands_it(command):
     if any(word in ("FILE", "FILE...", "{section}") or word.isupper() for word in words):
         return  # a pattern, not a command
     if len(words) == 1:  # a mention of it
-        assert words[0] in (*cli.JOBS, "explain", "tune")
+        assert words[0] in (*cli.JOBS, "explain", "studio")
         return
     if words[0] == "explain":
         assert cli.main(words) == 0
