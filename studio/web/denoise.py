@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,17 @@ def tab(bench: Bench) -> Tab:
           [run, timer], **_QUIET)  # fmt: skip
     news = [timer.tick, run.change, standing.outputs[-1].change]
     gr.on(news, look, [run, seen], [frames, saved, seen], **_QUIET)
-    return Tab("denoise", JOB, inputs, lambda told: astuple(fill(told)), run)
+    return Tab("denoise", JOB, inputs, lambda told: filled(bench, told), run)
+
+
+def filled(bench: Bench, told: dict[str, Any]) -> tuple[Any, ...]:
+    """The form for a configuration. A model that is not among those to choose from is written
+    below them."""
+    form = fill(told, bench.outputs)
+    known = models_of(bench.outputs)
+    if form.model not in {name for _, name in known}:
+        form = replace(form, model=Form().model, folder=form.model)
+    return gr.Dropdown(known, value=form.model), *astuple(form)[1:]
 
 
 def _at(field: str) -> int:
@@ -91,14 +101,10 @@ def _inputs(bench: Bench) -> list[Any]:
         models_of(bench.outputs),
         value=first.model,
         label="Model",
-        info="Choose one, or write the folder of a DDPMPipeline.",
-        allow_custom_value=True,
+        filterable=False,
     )
-    with gr.Row():
-        colour = gr.ColorPicker(value=first.colour, label="Colour", min_width=100, scale=1)
-        pull = gr.Slider(
-            0, 0.4, first.colour_strength, step=0.01, label="Strength of the colour", scale=3
-        )
+    colour = gr.ColorPicker(value=first.colour, label="Colour")
+    pull = gr.Slider(0, 0.4, first.colour_strength, step=0.01, label="Strength of the colour")
     text = gr.Textbox(first.text, label="Text", placeholder="a red flower", max_lines=1)
     push = gr.Slider(0, 1, first.text_strength, step=0.02, label="Strength of the text")
     with gr.Row():
@@ -120,7 +126,13 @@ def _more() -> list[Any]:
             info="drawn knows the words of the drawn pictures; or the folder of a CLIP.",
             max_lines=1,
         )
-    return [sampler, weight, clip]
+        folder = gr.Textbox(
+            first.folder,
+            label="Another model",
+            info="The folder of a DDPMPipeline, in place of the model above.",
+            max_lines=1,
+        )
+    return [sampler, weight, clip, folder]
 
 
 def _training(bench: Bench, model: gr.Dropdown) -> None:

@@ -43,6 +43,8 @@ class Form:
     sampler: Any = "ddim"
     weight: Any = "noise"
     clip: Any = "drawn"
+    folder: Any = ""
+    """Of a model that is not among those to choose from; counts where it is given."""
 
 
 def experiment_of(form: Form, places: Places) -> dict[str, Any]:
@@ -93,12 +95,12 @@ def _losses(form: Form, places: Places) -> list[dict[str, Any]]:
 
 
 def model_of(form: Form, places: Places) -> str:
-    """The chosen model, or the folder that is written in its place.
+    """The chosen model, or the folder that is given in its place.
 
     Raises:
         UserError: outside of the allowed folders, or no DDPMPipeline.
     """
-    text = str(form.model or "").strip()
+    text = str(form.folder or "").strip() or str(form.model or "").strip()
     if text in BUNDLED:
         return text
     if not text:
@@ -193,8 +195,9 @@ def what_of(experiment: Mapping[str, Any]) -> str:
     return f"denoise {count} picture{'s' * (count > 1)}" + "".join(f", {one}" for one in wishes)
 
 
-def fill(configuration: Mapping[str, Any]) -> Form:
-    """The form that asks for what a run was told, as far as the form has words for it."""
+def fill(configuration: Mapping[str, Any], outputs: Path) -> Form:
+    """The form that asks for what a run was told, as far as the form has words for it. Of a
+    training, the form that draws with the model that it left."""
     settings = configuration.get("ddpm") or {}
     film, sample = settings.get("film") or {}, settings.get("sample") or {}
     lead = film.get("guide") or settings.get("guide") or {}
@@ -206,8 +209,8 @@ def fill(configuration: Mapping[str, Any]) -> Form:
     if lead.get("weight") in WEIGHTS:
         found["weight"] = lead["weight"]
     model = (settings.get("model") or {}).get("pretrained", "")
-    if settings.get("train"):  # its own model is what one goes on with
-        model = f"outputs/{configuration.get('name', '')}/ddpm/model"
+    if settings.get("train"):
+        model = str(outputs / str(configuration.get("name", "")) / "ddpm" / "model")
     found |= {"model": model} if model else {}
     found |= {"seed": str(sample["seed"])} if "seed" in sample else {}
     found |= {"steps": sample["steps"]} if sample.get("steps") else {}

@@ -30,14 +30,27 @@ function bring() {
   }
 }
 
+// Colours in a title are shown before they are named.
+function heading(title) {
+  const made = document.createElement("h4");
+  for (const word of title.split(/(#[0-9a-f]{6})/)) {
+    if (word[0] === "#") {
+      const swatch = document.createElement("span");
+      swatch.className = "frames-swatch";
+      swatch.style.background = word;
+      made.append(swatch);
+    }
+    made.append(word);
+  }
+  return made;
+}
+
 function rebuild() {
   grid.replaceChildren();
   grid.style.setProperty("--columns", value.heads.length);
   for (const [row, title] of value.rows.entries()) {
     if (title) {
-      const heading = document.createElement("h4");
-      heading.textContent = title;
-      grid.append(heading);
+      grid.append(heading(title));
     }
     for (const [part, head] of value.heads.entries()) {
       const figure = document.createElement("figure");

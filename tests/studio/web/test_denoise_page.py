@@ -1,12 +1,15 @@
 """The tab Denoise in chromium, from the first click to a downloaded film."""
 
 import re
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import storybook
 from lab.run import Run
 from lab.video import read_video
 
@@ -30,6 +33,10 @@ READ = """canvas => {
 
 @pytest.fixture
 def tab(page, studio):
+    return opened(page, studio)
+
+
+def opened(page, studio):
     page.goto(studio.url)
     page.get_by_role("tab", name="Denoise", exact=True).click()
     return page
@@ -97,6 +104,28 @@ def test_from_the_first_click_to_a_downloaded_film(tab, studio, tmp_path):
     with tab.expect_download() as waiting:
         tab.get_by_role("link", name="Save the picture of seed 7").first.click()
     assert waiting.value.path().read_bytes() == (reels[0] / "pictures/7.png").read_bytes()
+
+
+def test_a_model_that_was_trained_here_is_chosen_and_draws(page, studio):
+    bundled = Path(storybook.__file__).parent / "drawn" / "faces"
+    shutil.copytree(bundled, studio.outputs / "mine" / "ddpm" / "model")
+    tab = opened(page, studio)
+    choose(tab, Steps=1, Pictures=1)
+    tab.get_by_label("Model", exact=True).click()
+    tab.get_by_role("option", name="mine (trained here)").click()
+    press(tab)
+    tab.get_by_role("link", name="GIF, led").wait_for(timeout=60_000)
+    assert name_of(studio).startswith("denoise-mine-")
+
+
+def test_a_training_is_queued_with_one_button(tab, studio):
+    tab.get_by_text("Train a model", exact=True).click()
+    tab.get_by_role("button", name="Train", exact=True).click()
+    stop = tab.get_by_role("button", name="Stop", exact=True)
+    stop.wait_for()
+    assert studio.bench.queue.all()[-1].what == "train a model on drawn:prints"
+    stop.click()
+    tab.get_by_text("Stopped").wait_for()
 
 
 def test_a_mistake_is_a_sentence_and_nothing_is_queued(tab, studio):
