@@ -35,15 +35,25 @@ class Mark:
     upright: bool = True
 
 
-def chart(title: str, lines: Sequence[Line], marks: Sequence[Mark] = (), zero: bool = False) -> str:
-    """A chart over the steps as <figure>: axes, curves, marks and a legend. `zero`: from 0 on."""
+def chart(
+    title: str,
+    lines: Sequence[Line],
+    marks: Sequence[Mark] = (),
+    *,
+    zero: bool = False,
+    until: int = 0,
+) -> str:
+    """A chart over the steps as <figure>: axes, curves, marks and a legend.
+
+    `zero`: its heights begin with 0. `until`: the step up to which it reaches at least.
+    """
     lines = [line for line in lines if line.curve]
     if not lines:
         return _figure(title, "", '<p class="pw-soft">Nothing is measured yet.</p>')
     level = [mark.at for mark in marks if not mark.upright]
     heights = [value for line in lines for _, value in line.curve] + level
     low, high = _range(heights, zero)
-    last = max(max(step for line in lines for step, _ in line.curve), 1)
+    last = max(1, until, *(step for line in lines for step, _ in line.curve))
 
     def place(step: float, value: float) -> tuple[float, float]:
         x = LEFT + step / last * (WIDTH - LEFT - RIGHT)
@@ -154,7 +164,8 @@ def smoothed(curve: Curve) -> Curve:
 
 def main_charts(word: Word) -> str:
     """The objective and the lengths of the vectors, side by side where there is room."""
-    kept = [Mark(word.best_step, f"step {word.best_step}")] if word.best_step else []
+    said = "kept" if word.finished else "best so far"
+    kept = [Mark(word.best_step, f"{said}, step {word.best_step}")] if word.best_step else []
     objective = [
         Line(word.objective, "trained on", "first", dots=True),
         Line(word.held_out, "held out", "second", dots=True),
@@ -165,7 +176,7 @@ def main_charts(word: Word) -> str:
         [Mark(word.vocabulary_norm, "the model's own words", False)] if word.vocabulary_norm else []
     )
     return _pair(
-        chart("Objective: what the word still gets wrong", objective, kept),
+        chart("Objective: what the word still gets wrong", objective, kept, until=word.step),
         chart("Length of the vectors", lengths, usual, zero=True),
     )
 
@@ -235,8 +246,8 @@ def nearest(vectors: Sequence[Vector], vocabulary_norm: float | None) -> str:
     )
 
 
-def facts(learning: Learning, word: Word, rate: float | None) -> str:
-    """The few figures that say how far it is."""
+def facts(learning: Learning, word: Word, rate: float | None, timed: bool = False) -> str:
+    """The few figures that say how far it is; `timed`: with the time that is left."""
     cells = [(f"{word.step} of {word.planned}", "steps")]
     if len(word.objective) > 1:
         first = word.objective[0][1]
@@ -246,7 +257,8 @@ def facts(learning: Learning, word: Word, rate: float | None) -> str:
         cells.append((f"step {word.best_step}", "kept" if word.finished else "best so far"))
     if rate and learning.status == "running" and not word.finished:
         cells.append((f"{rate:.2f}" if rate < 10 else f"{rate:.0f}", "steps a second"))
-        cells.append((duration((word.planned - word.step) / rate), "left, at most"))
+        if timed:
+            cells.append((duration((word.planned - word.step) / rate), "left, at most"))
     shown = "".join(f"<div><b>{escape(a)}</b>{escape(b)}</div>" for a, b in cells)
     return f'<div class="pw-facts">{shown}</div><p class="pw-verdict">{escape(word.verdict)}</p>'
 

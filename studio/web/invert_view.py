@@ -97,9 +97,9 @@ def word_of(learning: Learning, token: str) -> Word:
     return (named or begun[-1:] or [*learning.words])[0]
 
 
-def shown_of(learning: Learning, word: Word, rate: float | None) -> Shown:
-    """A word of a run, drawn."""
-    facts = draw.facts(learning, word, rate)
+def shown_of(learning: Learning, word: Word, rate: float | None, timed: bool = False) -> Shown:
+    """A word of a run, drawn; `timed`: with the time that is left, where no queue tells it."""
+    facts = draw.facts(learning, word, rate, timed)
     if not word.objective:
         return Shown(facts)
     return Shown(
@@ -216,7 +216,9 @@ def _changes(bench: Bench, speed: Speed, name: str, token: str, seen: dict[str, 
     else:
         word = word_of(learning, token)
         rate = speed.of(name, learning.step)
-        now = {"drawn": shown_of(learning, word, rate).parts}
+        latest = bench.queue.of(name, start.JOB)
+        elsewhere = latest is None or latest.status != "running"
+        now = {"drawn": shown_of(learning, word, rate, timed=elsewhere).parts}
         now["words"] = [one.token for one in learning.words]
         now["token"], now["more"] = word.token, bool(word.loss)
         now["file"] = str(word.file) if may_leave(learning, word) else ""

@@ -7,6 +7,7 @@ import pytest
 
 from diffusion.formats import load_embedding
 from inversion import job
+from inversion.config import Config
 from lab.config import load_experiment
 from lab.run import Run
 from studio import cli
@@ -116,8 +117,9 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
 def _whole(studio, folder) -> Path:
     """The same experiment file, run in one go."""
     file = studio.outputs / ".studio" / "noise.yaml"
-    experiment = load_experiment(file, [], cli.models(cli.JOBS))
+    config = load_experiment(file, [], cli.models(cli.JOBS)).sections["inversion"]
+    assert isinstance(config, Config)
     with Run(folder / "whole", "noise", "inversion") as run:
-        for _ in job.run(experiment.sections["inversion"], run):
+        for _ in job.run(config, run):
             pass
     return run.folder / "noise.safetensors"
