@@ -7,14 +7,16 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lab.errors import UserError
-from lab.run import Run
+from lab.run import MANIFEST, Run
 from studio.progress import spoken
 from studio.web.bench import Bench
+from studio.web.listing import is_held
 from studio.web.tickets import Standing
 
 UNFORESEEN = "That did not work, and it should have. The terminal of the studio shows why."
@@ -27,6 +29,7 @@ _WORD = {
     "complete": "Done",
     "interrupted": "Stopped",
 }
+_WATCHED = (False, False, True)
 
 
 def guarded(handler: Callable) -> Callable:
@@ -128,18 +131,29 @@ def describe(bench: Bench, name: str, job: str) -> tuple[str, bool, bool, bool]:
     if not name:
         return "", False, False, False
     latest = bench.queue.of(name, job)
-    manifest = Run(bench.outputs, bench.places.name(name), job).read_manifest()
+    run = Run(bench.outputs, bench.places.name(name), job)
+    manifest = run.read_manifest()
     if latest is not None and latest.status in ("waiting", "running"):
         return standing_html(latest), True, False, True
     status = str(manifest.get("status", ""))
-    if latest is not None and (latest.status == "failed" or not status):
+    newer = latest is not None and latest.ended >= _changed(run.folder / MANIFEST)
+    if latest is not None and (not status or (newer and latest.status == "failed")):
         return standing_html(latest), False, True, False
     if not status:
         return "", False, False, False
-    if status == "running":  # by the terminal, or by something that was killed
-        return _line("Begun elsewhere, or cut off", "", "stopped"), False, True, True
+    if status == "running" and is_held(run.folder):
+        return _line("Working", "in the terminal, or in another studio", "running"), *_WATCHED
+    if status == "running":
+        return _line("Cut off", "Go on continues it", "stopped"), False, True, False
     why = str(manifest.get("failure", ""))
     return _line(_WORD.get(status, status), why, status), False, status != "complete", False
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def standing_html(standing: Standing) -> str:

@@ -7,6 +7,7 @@ studio that is started again goes on with it; how far runs are is in their folde
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ class Queue:
         with self._news:
             ticket = self._find(ticket_id)
             if ticket.status == "waiting":
-                ticket.status = "stopped"
+                ticket.status, ticket.ended = "stopped", time.time()
                 self._save()
             elif ticket.status == "running" and self._worker is not None:
                 ticket.stopping = True
@@ -248,7 +249,7 @@ class Queue:
                 worker.end()
                 self._worker = None
         with self._news:
-            ticket.status, ticket.sentence = status, sentence
+            ticket.status, ticket.sentence, ticket.ended = status, sentence, time.time()
             if self._closing and status == "stopped" and not ticket.stopping:
                 ticket.status = "waiting"
             self._save()

@@ -12,7 +12,7 @@ from lab.run import Progress, write_json
 Status = Literal["waiting", "running", "done", "stopped", "failed"]
 OPEN = ("waiting", "running")
 _KEPT = 300
-_FIELDS = ("id", "name", "jobs", "what", "status", "sentence")
+_FIELDS = ("id", "name", "jobs", "what", "status", "sentence", "ended")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Standing:
     """Of the stage it is in, from how fast it went so far; None while that is unknown."""
     sentence: str
     """Why it failed."""
+    ended: float = 0.0
+    """When, in seconds since 1970."""
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Ticket:
     began: tuple[float, int] = field(default=(0.0, 0), repr=False)
     """When the stage was first heard of, and how many were done then."""
     stopping: bool = False
+    ended: float = 0.0
 
     def hear(self, progress: Progress) -> None:
         if progress.stage != self.stage or progress.done < self.done:
@@ -69,7 +72,7 @@ class Ticket:
     def standing(self, place: int) -> Standing:
         return Standing(
             self.id, self.name, self.jobs, self.what, self.status, place, self.stage, self.done,
-            self.total, self.note, self.seconds_left(), self.sentence,
+            self.total, self.note, self.seconds_left(), self.sentence, self.ended,
         )  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.errors import UserError
+from lab.run import Progress
 from studio.cli import main
+from studio.web import tickets
 from studio.web.places import Places
 from studio.web.queue import Queue
 
@@ -162,15 +164,22 @@ def test_go_on_continues_where_it_was(queue):
         queue.again("nothing", "slow")
 
 
-def test_the_time_left_is_the_rest_at_the_speed_so_far(queue):
-    ticket = running(queue, "timed", steps=150)
-    left = until(lambda: queue.standing(ticket).seconds_left)
-    standing = queue.standing(ticket)
-    expected = (150 - standing.done) * 0.0205
-    assert left == pytest.approx(expected, rel=0.5)
-    assert (standing.stage, standing.note) == ("counting", "so far so good")
-    queue.stop(ticket)
-    assert ended(queue, ticket).seconds_left is None
+def test_the_time_left_is_the_rest_at_the_speed_so_far(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(tickets.time, "monotonic", lambda: clock[0])
+    ticket = tickets.Ticket("id", "name", ("slow",), "count", "running")
+    ticket.hear(Progress("counting", 10, 110))
+    assert ticket.seconds_left() is None
+    clock[0] = 110
+    ticket.hear(Progress("counting", 30, 110))
+    assert ticket.seconds_left() == pytest.approx(80 * 10 / 20)
+    ticket.hear(Progress("writing", 0, 2))  # another stage has another speed
+    clock[0] = 112
+    assert ticket.seconds_left() is None
+    ticket.hear(Progress("writing", 1, 2))
+    assert ticket.seconds_left() == pytest.approx(2)
+    ticket.status = "done"
+    assert ticket.seconds_left() is None
 
 
 def test_what_waits_is_taken_back(queue):
