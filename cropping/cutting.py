@@ -294,8 +294,7 @@ def _describe(task: Task, view: View, chosen: Plan, flaws: tuple[Flaw, ...]) -> 
 
 
 def _write_thumbnail(task: Task, view: View) -> None:
-    small = view.image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    small = Image.fromarray(view.at(THUMBNAIL))
     write_atomically(
         task.record_file.with_suffix(".jpg"),
         lambda path: small.save(path, format="JPEG", quality=82),

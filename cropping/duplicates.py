@@ -8,6 +8,7 @@ from PIL import Image
 
 ALIKE = 6  # of 64 bits: two scans of one plate differ in fewer, two plates in more
 BLANK = 3.0  # of 255: paper and its grain vary by less
+BLURRED_SIDE = 128  # px that is left to blur: what is finer would be blurred away
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -44,4 +45,7 @@ def detail(crop: Image.Image) -> float:
     """How much there is in a picture: the standard deviation of its blurred brightness, of 255. The
     blur, a fiftieth of the side, takes away the grain of paper."""
     grey = np.asarray(crop.convert("L"), np.float32)
-    return round(float(cv2.GaussianBlur(grey, (0, 0), max(grey.shape) / 50).std()), 2)
+    scale = min(1.0, BLURRED_SIDE / max(grey.shape))
+    size = (max(round(grey.shape[1] * scale), 1), max(round(grey.shape[0] * scale), 1))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return round(float(cv2.GaussianBlur(small, (0, 0), max(small.shape) / 50).std()), 2)
