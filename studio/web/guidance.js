@@ -351,6 +351,7 @@ function update() {
   if (!data.filling) for (const [asked, when] of [...state.asked]) if (Date.now() - when > 5000) state.asked.delete(asked);
   drawResults();
   redraw();
+  if (another && window.innerWidth < 700 && element.offsetParent) element.scrollIntoView({ block: "start" });
 }
 
 // A file would be saved under its own name, and every film is called guidance.

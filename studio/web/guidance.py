@@ -24,12 +24,11 @@ from studio.web.guidance_form import (
     Form,
     experiment_of,
     forecast,
-    pace,
-    place_for,
     range_of,
     scale_of,
 )
 from studio.web.guidance_reading import BETWEEN, between, payload, read_sweep, sweeps
+from studio.web.guidance_runs import pace, place_for
 from studio.web.guidance_words import Word, find_words, newest
 from studio.web.parts import guarded, standing_view
 
@@ -110,8 +109,10 @@ class Handlers:
             section = self._section(values)
         except UserError:
             return ""
-        model = section.get("model", "storybook")
-        return f"<p>{forecast(section, pace(self._bench.outputs, model))}</p>"
+        return f"<p>{forecast(section, self._pace(section.get('model', 'storybook')))}</p>"
+
+    def _pace(self, model: str) -> float | None:
+        return pace(self._bench.outputs, model)
 
     def choices(self, chosen: str | None) -> Any:
         """The runs that can be opened."""
@@ -133,7 +134,7 @@ class Handlers:
 
     def _section(self, values: tuple[Any, ...]) -> dict[str, Any]:
         form = Form(**dict(zip(FIELDS, values, strict=True)))
-        section = experiment_of(form, self._words())
+        section = experiment_of(form, self._words(), self._pace)
         if "model" in section:
             section["model"] = self._bench.places.model(section["model"])
         for path in section.get("words", ()):
@@ -145,7 +146,7 @@ class Handlers:
         wished = values[FIELDS.index("name")]
         wished = self._bench.places.name(wished.strip()) if wished else ""
         name, section = place_for(self._bench.outputs, wished, section, self._is_taken)
-        said = forecast(section, pace(self._bench.outputs, section.get("model", "storybook")))
+        said = forecast(section, self._pace(section.get("model", "storybook")))
         prompt = section["prompt"] if isinstance(section["prompt"], str) else section["prompt"][0]
         self._bench.queue.submit({"name": name, "cfg": section}, f"{prompt}: {said}")
         choices = list(dict.fromkeys([name, *sweeps(self._bench.outputs)]))
@@ -316,7 +317,9 @@ def _form(
         made["last"] = gr.Number(usual.last, label="to", min_width=70)
         made["step"] = gr.Number(usual.step, label="every", min_width=70)
     made["adaptive"] = gr.Checkbox(
-        usual.adaptive, label="Only where pictures change", info="Fewer pictures, same film"
+        usual.adaptive,
+        label="Only where pictures change",
+        info="Fewer pictures, and no visible change missed",
     )
     draw = gr.Button("Draw the scales", variant="primary", elem_id="guidance-draw")
     estimate = gr.HTML("", elem_classes="guidance-estimate")

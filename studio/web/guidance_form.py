@@ -1,18 +1,15 @@
-"""From the form of the guidance tab to an experiment: what it says, how much it is, its name."""
+"""From the form of the guidance tab to an experiment: what it says, and how much that is."""
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any, get_args
 
-from cfg.config import Config, RuleName, ScaleRange, SchedulerName, exact_scales
+from cfg.config import Config, RuleName, ScaleRange, SchedulerName
 from lab.errors import UserError
-from lab.run import MANIFEST
 from studio.web.guidance_words import Word, newest
 
 NAME = "[name]"
@@ -22,8 +19,6 @@ FORMATS = ("mp4", "webm", "gif")
 MOST_PICTURES = 10_000
 """That the page draws of one order; the terminal draws as many as one likes."""
 MOST_SEEDS = 64
-SHOWING = ("video", "sheet", "analysis", "page", "memory", "device", "guidance_scales")
-"""Settings that decide no pixel of a picture at a given scale."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +48,15 @@ class Form:
     film: Any = ("mp4",)
 
 
-def experiment_of(form: Form, words: Sequence[Word] = ()) -> dict[str, Any]:
+def experiment_of(
+    form: Form,
+    words: Sequence[Word] = (),
+    seconds_a_step: Callable[[str], float | None] = lambda model: None,
+) -> dict[str, Any]:
     """The section `cfg:` that the form means, without what is as it is by default.
 
     `words` are those that there are; files of the ones that the prompt uses are named.
+    `seconds_a_step` tells how fast a model is here, where that is known.
 
     Raises:
         UserError: a sentence for the first field that says nothing usable, or for more pictures
@@ -83,7 +83,7 @@ def experiment_of(form: Form, words: Sequence[Word] = ()) -> dict[str, Any]:
         "words": _word_files(form, "\n".join([*prompts, away]), words),
         "video": {"fps": _rate(form.fps), "format": _formats(form.film)},
     }
-    _refuse_too_many(section)
+    _refuse_too_many(section, seconds_a_step(section["model"]))
     plain = Config.model_construct()
     kept = {
         key: value
@@ -155,23 +155,6 @@ def counted(section: Mapping[str, Any]) -> tuple[int, int]:
     return prompts * math.prod(map(len, many)), count
 
 
-def pace(outputs: Path, model: str) -> float | None:
-    """Seconds for one step of one picture here, as the latest sweep with this model measured it."""
-    latest: tuple[float, float] | None = None
-    for path in outputs.glob(f"*/cfg/{MANIFEST}"):
-        try:
-            when = path.stat().st_mtime
-            said = json.loads(path.read_text(encoding="utf-8"))
-            if said["configuration"]["cfg"]["model"] != model or (latest and when < latest[0]):
-                continue
-            measured = json.loads((path.parent / "batch-size.json").read_text(encoding="utf-8"))
-            spent = float(measured["seconds_per_prediction"][str(measured["batch_size"])])
-        except (OSError, ValueError, LookupError, TypeError):
-            continue
-        latest = when, 2 * spent  # a picture needs two predictions a step
-    return None if latest is None else latest[1]
-
-
 def forecast(section: Mapping[str, Any], seconds_a_step: float | None) -> str:
     """What a section asks for, in a sentence: `2 films of 41 scales: 82 pictures, about 40 s`."""
     lines, scales = counted(section)
@@ -198,63 +181,6 @@ def spoken(seconds: float) -> str:
     if seconds < 730 * 86400:
         return f"{seconds / 86400:,.0f} days"
     return f"{seconds / (365.25 * 86400):,.0f} years"
-
-
-def place_for(
-    outputs: Path,
-    wished: str,
-    section: Mapping[str, Any],
-    taken: Callable[[str], bool] = lambda name: False,
-) -> tuple[str, dict[str, Any]]:
-    """The name of the run that draws a section, and the section as that run is to have it.
-
-    A run that draws the same pictures at other scales is continued, if one range of scales contains
-    the other; pictures that are there are then not drawn again. What is different gets a folder of
-    its own, `NAME-2` and so on, because a sweep keeps no pictures of other settings. `taken` says
-    whether a name without a folder is somebody else's.
-    """
-    stem = wished or _stem(section["prompt"])
-    for number in range(1, 10_000):
-        name = stem if number == 1 else f"{stem}-{number}"
-        folder = outputs / name / "cfg"
-        if folder.exists():
-            if (joined := _joined(folder, section)) is not None:
-                return name, joined
-        elif not taken(name):
-            return name, dict(section)
-    raise UserError(f"{stem} is taken ten thousand times; choose another name")
-
-
-def _joined(folder: Path, section: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The section with the wider scales of it and of the run in `folder`; None if that run draws
-    other pictures, or neither range has all scales of the other."""
-    try:
-        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        old = Config.model_validate_json(json.dumps(said["configuration"]["cfg"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    new = Config.model_validate_json(json.dumps(dict(section)))
-    if _essence(old) != _essence(new):
-        return None
-    before, after = set(exact_scales(old.guidance_scales)), set(exact_scales(new.guidance_scales))
-    if before <= after:
-        return dict(section)
-    if after <= before:
-        written = said["configuration"]["cfg"]["guidance_scales"]
-        return {**section, "guidance_scales": written}
-    return None
-
-
-def _essence(config: Config) -> dict[str, Any]:
-    """What decides the pictures of a configuration, whatever the scale."""
-    said = config.model_dump(mode="json", by_alias=True, exclude=set(SHOWING))
-    rules = [rule.essence() for rule in config.rules]
-    return said | {"prompt": config.prompts, "seed": config.seeds, "rule": rules}
-
-
-def _stem(prompt: str | Sequence[str]) -> str:
-    first = prompt if isinstance(prompt, str) else prompt[0]
-    return re.sub(r"[^a-z0-9]+", "-", first.lower())[:40].strip("-") or "guidance"
 
 
 def _scales(form: Form) -> dict[str, Any]:
@@ -315,16 +241,16 @@ def _formats(film: Any) -> Any:
     return _one_or_more([name for name in FORMATS if name in chosen])
 
 
-def _refuse_too_many(section: Mapping[str, Any]) -> None:
+def _refuse_too_many(section: Mapping[str, Any], seconds_a_step: float | None) -> None:
     lines, scales = counted(section)
-    if lines * scales <= MOST_PICTURES:
+    pictures = lines * scales
+    if pictures <= MOST_PICTURES:
         return
-    steps = _list(section["steps"])
-    seconds = lines * scales * max(steps) * 0.01
+    seconds = pictures * max(_list(section["steps"])) * (seconds_a_step or 0.01)
+    how = "here" if seconds_a_step else "if a step took a hundredth of a second"
     raise UserError(
-        f"that would be {lines * scales:,} pictures, about {spoken(seconds)} if a step took a "
-        f"hundredth of a second; choose a larger step or fewer seeds (the page draws up to "
-        f"{MOST_PICTURES:,}, the terminal any number)"
+        f"that would be {pictures:,} pictures, about {spoken(seconds)} {how}; choose a larger step "
+        f"or fewer seeds (the page draws up to {MOST_PICTURES:,}, the terminal any number)"
     )
 
 

@@ -25,11 +25,10 @@ from studio.web.guidance_form import (
     counted,
     experiment_of,
     forecast,
-    pace,
-    place_for,
     seeds_of,
 )
 from studio.web.guidance_reading import between, payload, read_sweep, sweeps
+from studio.web.guidance_runs import pace, place_for
 from studio.web.guidance_words import Word, find_words, newest, word_in
 from studio.web.places import Places
 
@@ -178,6 +177,8 @@ def test_how_long_it_takes_follows_from_what_was_measured_last(tmp_path):
     assert pace(tmp_path, "storybook") == 1.0
     assert pace(tmp_path, "another") is None
     assert forecast(section, 1.0) == "11 pictures, about 2 min here"
+    with pytest.raises(UserError, match="about 347 days here"):
+        experiment_of(form(last=999, step=0.001, steps=30), (), lambda model: 1.0)
     many = experiment_of(form(last=10, step=1, seeds="1-3", adaptive=True))
     assert forecast(many, None) == "3 x 11 scales: at most 33 pictures"
 
