@@ -11,7 +11,7 @@ from pathlib import Path
 from cropping import records
 from cropping.captions import Captioner, caption_crops, load_captioner
 from cropping.config import Config
-from cropping.cutting import RECORDS, VERSION, Record, Task, cut_source, load_settings
+from cropping.cutting import RECORDS, VERSION, Record, Task, cut_source, kept_record, load_settings
 from cropping.detectors import identity
 from cropping.report import write_report
 from cropping.sources import Source, find_sources
@@ -112,14 +112,16 @@ def _cut(
     tasks: Sequence[Task], config: Config, captioner: Captioner | None
 ) -> Generator[Progress, None, list[Record]]:
     """The records of all tasks, in their order, whichever process makes them."""
-    made: list[Record] = [{}] * len(tasks)
+    made: list[Record] = [kept_record(task) or {} for task in tasks]
+    left = [index for index, record in enumerate(made) if not record]
     wanted = config.workers
     if wanted == "auto" and config.detector and not config.detector.endswith(".onnx"):
         wanted = 1
-    workers = worker_count(wanted, len(tasks), process_count())
-    for done, (index, record) in enumerate(spread(cut_source, tasks, workers), start=1):
-        made[index] = record
-        yield Progress("cropping", done, len(tasks), tasks[index].source.path.name)
+    workers = worker_count(wanted, len(left), process_count())
+    work = spread(cut_source, [tasks[index] for index in left], workers)
+    for done, (which, record) in enumerate(work, start=len(tasks) - len(left) + 1):
+        made[left[which]] = record
+        yield Progress("cropping", done, len(tasks), tasks[left[which]].source.path.name)
     if config.captions.automatic:
         yield from caption_crops(tasks, made, captioner)
     return made

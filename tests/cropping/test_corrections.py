@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cropping import job
 from cropping.corrections import (
     Correction,
     around,
@@ -15,6 +16,7 @@ from cropping.corrections import (
 from cropping.window import Box, largest
 from lab.config import ConfigError
 from lab.errors import UserError
+from lab.workers import spread
 
 
 def stamps(run):
@@ -84,6 +86,20 @@ def test_only_what_is_corrected_is_cut_again(pictures, crop, lines):
     for path in (run.folder / "images").iterdir():
         assert path.read_bytes() == (fresh.folder / "images" / path.name).read_bytes()
     assert lines(run)[1]["box"] == [0, 30, 60, 90]
+
+
+def test_work_that_is_there_starts_no_workers(pictures, crop, monkeypatch):
+    asked = []
+
+    def counted(function, items, workers):
+        asked.append((len(items), workers))
+        return spread(function, items, 1)
+
+    monkeypatch.setattr(job, "spread", counted)
+    crop(pictures, workers=2)
+    (pictures / "corrections.yaml").write_text("2 a dog.png: {focus: [30, 80]}\n")
+    crop(pictures, workers=2)
+    assert asked == [(3, 2), (1, 1)]
 
 
 @pytest.mark.parametrize(
