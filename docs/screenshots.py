@@ -86,12 +86,42 @@ def take(address: str, film: str) -> None:
                 query = f"?tab={tab}" + (f"&run={runs[tab]}" if tab in runs else "")
                 window.goto(address + query)
                 window.wait_for_selector("body[data-studio=ready]")
+                if tab in SCENES:
+                    SCENES[tab](window)
+                if tab in SCENES:
+                    SCENES[tab](window)
                 settle(window)
                 target = HERE / "pictures" / f"studio-{tab}-{width}.jpg"
                 save(window.screenshot(), target)
                 print(target, f"{target.stat().st_size / 1000:.0f} kB", flush=True)
                 window.close()
         browser.close()
+
+
+def _invert(window: Any) -> None:
+    """On a phone the run is below the form."""
+    window.locator("#invert-strip img").first.wait_for()
+    if window.viewport_size["width"] < 900:
+        window.locator("#invert-view").evaluate("one => one.scrollIntoView()")
+
+
+SCENES = {"invert": _invert}
+"""Tab -> what is done in it before its picture is taken."""
+
+
+def denoise_scene(window: Any) -> None:
+    """Two fifths of the way, where there is noise to be seen, and a picture in it."""
+    slider = window.get_by_role("slider", name="Step of the denoising")
+    slider.press("Home")
+    for _ in range(20):
+        slider.press("ArrowRight")
+    window.evaluate("document.activeElement.blur()")
+    if window.viewport_size["width"] < 800:
+        window.locator("#denoise-press").evaluate("(button) => button.scrollIntoView()")
+
+
+SCENES = {"denoise": denoise_scene}
+"""What is clicked in a tab before its picture is taken."""
 
 
 def settle(window: Any) -> None:

@@ -80,7 +80,8 @@ def onward(bench: Bench, tabs: Any, here: InvertTab, guidance: Tab) -> None:
 
     outputs = [tabs, *guidance.inputs]
     inputs = [here.run_state, here.view.which]
-    here.view.leave.click(leave, inputs, outputs, **QUIET)
+    left = here.view.leave.click(leave, inputs, outputs, **QUIET)
+    left.then(None, js="() => scrollTo(0, 0)", api_visibility="private")
 
 
 def _form(bench: Bench) -> _Form:

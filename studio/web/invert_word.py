@@ -142,8 +142,8 @@ def onward(learning: Learning, word: Word) -> dict[str, Any]:
     Raises:
         UserError: the word is not there yet.
     """
-    if word.file is None:
-        raise UserError(f"{word.token} is not there yet: wait for the first checkpoint")
+    if word.file is None or not word.finished:
+        raise UserError(f"{word.token} is not learned to its end yet: wait, or go on with it")
     config = learning.config
     prompt = learning.prompts[0] if learning.prompts else "a picture in the style of [name]"
     told = {key: getattr(config, key) for key in ("model", "revision", "vae", "tokenizer")}

@@ -177,6 +177,8 @@ def test_a_word_outside_of_outputs_is_not_handed_out(bench, written, tmp_path):
     learning = read_learning(folder)
     with pytest.raises(UserError, match="nothing to download yet"):
         words.parcel(bench, learning, learning.words[0], "kohya")
+    with pytest.raises(UserError, match="not learned to its end"):
+        words.onward(learning, learning.words[0])
     save_embedding(tmp_path / "secret.safetensors", "<w>", torch.ones(1, 32))
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "best-w.safetensors").symlink_to(tmp_path / "secret.safetensors")
