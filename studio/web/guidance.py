@@ -78,7 +78,8 @@ def tab(bench: Bench) -> Tab:
     words.focus(handlers.files, words, words, **QUIET)
     opened.focus(handlers.choices, opened, opened, **QUIET)
     run.change(handlers.look, [run, seen], [viewer, seen], **QUIET)
-    run.change(lambda name: ([], gr.Dropdown(value=name or None)), run, [wanted, opened], **QUIET)
+    run.change(lambda: [], None, wanted, **QUIET)
+    run.change(handlers.choices, run, opened, **QUIET)
     # once more when the work has ended, since its end switches the timer off
     last = standing.outputs[-1]
     gr.on([timer.tick, last.change], handlers.look, [run, seen], [viewer, seen], **QUIET)
@@ -116,7 +117,9 @@ class Handlers:
 
     def choices(self, chosen: str | None) -> Any:
         """The runs that can be opened."""
-        return gr.Dropdown(choices=sweeps(self._bench.outputs), value=chosen)
+        there = sweeps(self._bench.outputs)
+        listed = [chosen, *there] if chosen and chosen not in there else there
+        return gr.Dropdown(choices=listed, value=chosen or None)
 
     def _words(self) -> list[Word]:
         """The words there are, looked for anew after some seconds."""
@@ -149,11 +152,10 @@ class Handlers:
         said = forecast(section, self._pace(section.get("model", "storybook")))
         prompt = section["prompt"] if isinstance(section["prompt"], str) else section["prompt"][0]
         self._bench.queue.submit({"name": name, "cfg": section}, f"{prompt}: {said}")
-        choices = list(dict.fromkeys([name, *sweeps(self._bench.outputs)]))
         return (
             name,
             gr.Timer(active=True),
-            gr.Dropdown(choices=choices, value=name),
+            self.choices(name),
             f"<p>{said}</p>",
         )
 
@@ -265,7 +267,11 @@ def fill(configuration: dict[str, Any]) -> list[Any]:
         fps=config.video.fps,
         film=list(config.video.formats),
     )
-    return [getattr(form, name) for name in FIELDS]
+    values = [getattr(form, name) for name in FIELDS]
+    if form.words:
+        choices = [(Path(path).stem, path) for path in form.words]
+        values[FIELDS.index("words")] = gr.Dropdown(choices=choices, value=form.words)
+    return values
 
 
 def _told(folder: Path) -> dict[str, Any] | None:
@@ -343,6 +349,7 @@ def _more_settings(made: dict[str, Any]) -> None:
         [],
         value=[],
         multiselect=True,
+        allow_custom_value=True,
         label="Words that [name] stands for",
     )
     made["model"] = gr.Textbox(usual.model, label="Model", info="storybook, a folder or a file")
