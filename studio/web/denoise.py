@@ -103,14 +103,16 @@ def _inputs(bench: Bench) -> list[Any]:
         label="Model",
         filterable=False,
     )
-    colour = gr.ColorPicker(value=first.colour, label="Colour")
-    pull = gr.Slider(0, 0.4, first.colour_strength, step=0.01, label="Strength of the colour")
-    text = gr.Textbox(first.text, label="Text", placeholder="a red flower", max_lines=1)
-    push = gr.Slider(0, 1, first.text_strength, step=0.02, label="Strength of the text")
-    with gr.Row():
-        seed = gr.Textbox(first.seed, label="Seed", max_lines=1, min_width=80)
-        pictures = gr.Slider(1, 16, first.pictures, step=1, label="Pictures", min_width=140)
-    steps = gr.Slider(1, 200, first.steps, step=1, label="Steps")
+    with gr.Group():
+        colour = gr.ColorPicker(value=first.colour, label="Colour")
+        pull = gr.Slider(0, 0.4, first.colour_strength, step=0.01, label="Strength of the colour")
+    with gr.Group():
+        text = gr.Textbox(first.text, label="Text", placeholder="a red flower", max_lines=1)
+        push = gr.Slider(0, 1, first.text_strength, step=0.02, label="Strength of the text")
+    with gr.Group():
+        seed = gr.Textbox(first.seed, label="Seed", max_lines=1)
+        pictures = gr.Slider(1, 16, first.pictures, step=1, label="Pictures")
+        steps = gr.Slider(1, 200, first.steps, step=1, label="Steps")
     gr.on(None, lambda: gr.Dropdown(choices=models_of(bench.outputs)), None, model, **_QUIET)
     return [model, colour, pull, text, push, seed, pictures, steps]
 

@@ -128,7 +128,7 @@ function update() {
   find("empty").textContent = value.empty || "";
   const layout = (one) => JSON.stringify([one.key, one.rows, one.heads]);
   if (!before || layout(before) !== layout(value)) {
-    if (before && value.live) bring();
+    if (before && value.key) bring();
     play(false);
     loaded.clear();
     following = true;
