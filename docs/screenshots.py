@@ -126,7 +126,7 @@ SCENES = {"denoise": denoise_scene}
 
 def settle(window: Any) -> None:
     """Wait until every picture in sight is there and nothing moves any more."""
-    window.wait_for_timeout(4000)
+    window.wait_for_timeout(8000)
     window.wait_for_function(
         "[...document.images].filter((i) => i.checkVisibility()"
         " && i.getBoundingClientRect().top < innerHeight).every((i) => i.complete)"

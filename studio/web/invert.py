@@ -43,7 +43,7 @@ class _Form:
         return [*self.fields, self.others, self.name]
 
 
-def tab(bench: Bench) -> Tab:
+def tab(bench: Bench) -> "InvertTab":
     """Build the tab inside the Blocks that is open."""
     run = gr.State("")
     with gr.Row(elem_classes="invert"):
@@ -155,7 +155,7 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
 
     @guarded
     def look(folder: str | None) -> Any:
-        shown = start.look_at(bench, folder).html if folder else ""
+        shown = start.look_at(bench, folder) if folder else ""
         return gr.HTML(shown, visible=bool(shown))
 
     @guarded

@@ -151,8 +151,8 @@ def _differences(values: Mapping[str, Any], plain: Any, prefix: str = "") -> lis
 
 
 def choose_pictures(folder: Path, manifest: Mapping[str, Any]) -> list[Path]:
-    """Up to four pictures of a run: crops, frames or previews, else what it says it shows."""
-    for place in ("images", "frames", "previews"):
+    """Up to four pictures of a run: crops, frames, previews, else what it says it shows."""
+    for place in ("images", "frames", "previews", "film/frames", "samples", "pictures"):
         names = _names(folder / place)
         if names:
             chosen = names[-1:] if place == "previews" else _spread(names, 4)

@@ -118,7 +118,7 @@ def standing_view(bench: Bench, name: gr.State, job: str, timer: gr.Timer) -> St
         return gr.Timer(active=True)
 
     outputs = [shown, stop, resume, timer, last]
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: Any = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([timer.tick, name.change], refresh, [name, last], outputs, **quiet)
     stop.click(stopped, name, timer, **quiet).then(refresh, name, outputs, **quiet)
     resume.click(resumed, name, timer, **quiet).then(refresh, name, outputs, **quiet)

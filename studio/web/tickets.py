@@ -89,7 +89,15 @@ def read_tickets(path: Path) -> list[Ticket]:
     try:
         written = json.loads(path.read_text(encoding="utf-8"))["tickets"]
         tickets = [
-            Ticket(**{key: entry[key] for key in _FIELDS} | {"jobs": tuple(entry["jobs"])})
+            Ticket(
+                id=entry["id"],
+                name=entry["name"],
+                jobs=tuple(entry["jobs"]),
+                what=entry["what"],
+                status=entry["status"],
+                sentence=entry["sentence"],
+                ended=entry["ended"],
+            )
             for entry in written
         ]
     except (OSError, ValueError, LookupError, TypeError):

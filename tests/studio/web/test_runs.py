@@ -32,7 +32,7 @@ def make_run(outputs: Path, name: str, job: str = "cfg", age: float = 0, **manif
         )
     )  # fmt: skip
     (folder / "report.html").write_text("<p>report</p>")
-    os.utime(path, (time.time() - age,) * 2)
+    os.utime(path, (time.time() - age, time.time() - age))
     return folder
 
 
@@ -74,7 +74,7 @@ def test_failed_interrupted_and_damaged_runs_say_so(tmp_path):
     for age, text in enumerate(["", "[]", "{", '{"status": 3, "show": [1, {"path": 2}]}', "\xff"]):
         folder = make_run(tmp_path, f"damaged {age}", age=10 + age)
         (folder / "manifest.json").write_text(text, encoding="latin-1")
-        os.utime(folder / "manifest.json", (1e9 - age,) * 2)
+        os.utime(folder / "manifest.json", (1e9 - age, 1e9 - age))
     with (held / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = cards(tmp_path)
