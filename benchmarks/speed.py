@@ -54,7 +54,7 @@ def arguments():
     add("--rounds", type=int, default=9, help="times that everything is measured")
     add("--warmups", type=int, default=1, help="rounds before that which are not counted")
     add("--steps", type=int, default=25, help="denoising steps of the sweep")
-    add("--scales", type=int, default=8, help="pictures of the sweep, at most 8")
+    add("--scales", type=int, default=8, help="pictures of the sweep; ours: at least a full wave")
     add("--batch-size", type=int, default=8, help="pictures of a training step")
     add("--sizes", type=int, nargs="+", help="predictions at once; default: what a sweep tries")
     add("--compile", action="store_true", help="also what torch.compile makes of it (minutes)")
@@ -91,14 +91,14 @@ def otherwise(sd: StableDiffusion, compiled: bool) -> Iterator[tuple[str, Stable
 def sweeps(
     sd: StableDiffusion, options, size: int, cost: tuple[float, float], folder: Path
 ) -> dict[str, Thing]:
-    made, counter = calls.sweep_calls(sd, options.steps, options.scales, size, folder)
+    ours = max(options.scales, size)  # a wave has as many guided pictures as a call predictions
+    made, counter = calls.sweep_calls(sd, options.steps, (ours, options.scales), size, folder)
     made[OURS]()  # what it evaluates is counted while it draws, and repeated by BARE
     work = counter.predictions * size * cost[0] + counter.decodings * max(1, size // 2) * cost[1]
-    count = (options.scales, "pictures")
     return {
-        OURS: Thing(made[OURS], *count, work, counter.predictions),
-        BARE: Thing(made[BARE], *count, work, counter.predictions),
-        PIPELINE: Thing(made[PIPELINE], *count),
+        OURS: Thing(made[OURS], ours, "pictures", work, counter.predictions),
+        BARE: Thing(made[BARE], ours, "pictures", work, counter.predictions),
+        PIPELINE: Thing(made[PIPELINE], options.scales, "pictures"),
     }
 
 
@@ -156,7 +156,8 @@ def compared(things: Mapping[str, Thing], seconds: Seconds, size: int) -> dict[s
 
     plain = EVALUATION.format(size)
     said = {name: f"{ratio(name, plain)} x that" for name in things if name.startswith(f"{plain},")}
-    said[PIPELINE] = f"{ratio(PIPELINE, OURS)} x ours"
+    each = things[PIPELINE].count / things[OURS].count
+    said[PIPELINE] = f"{ratio(PIPELINE, OURS, each)} x ours, for a picture"
     said[TABLE] = f"{ratio(TABLE, TRAIN)} x ours"
     said[TRAIN] = f"{ratio(TRAIN, UNET, 2)} x 2 U-Net forwards"
     for name in (MEASURE, HELD_OUT):
@@ -213,11 +214,11 @@ def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: i
     kind = "allocated on the GPU" if sd.device.type == "cuda" else "needed for tensors, counted"
     how = measuring.paragraph(f"""Median (quartiles) of {options.rounds} rounds; in each, everything
         has its turn, and ratios are taken within a round. {measuring.name_of(sd)}, {sd.resolution}
-        px, {dtype}. The sweep: {options.scales} pictures, {options.steps} steps of ddim, {size}
-        predictions at once, decoded and written; the loop calls diffusers' pipeline for each
-        picture. A training step: {options.batch_size} pictures, {calls.VECTORS} vectors; the full
-        table as in diffusers' example, its pictures in memory. *Of the peak*: TFLOP/s of the
-        {peak} of {side:,} x {side:,} random numbers in the same rounds. *Memory*: the most that was
+        px, {dtype}. The sweep: {things[OURS].count} pictures, {options.steps} steps of ddim, {size}
+        predictions at once, decoded and written; the loop calls diffusers' pipeline for each of
+        {things[PIPELINE].count} pictures. A training step: {options.batch_size} pictures,
+        {calls.VECTORS} vectors; the full table as in diffusers' example, its pictures in memory.
+        *Of the peak*: TFLOP/s of the {peak} of {side:,} x {side:,} random numbers in the same rounds. *Memory*: the most that was
         {kind}, in one call, beyond what was there before it.""")
     head = f"# Speed{', at the size of Stable Diffusion 1.x' if options.real_size else ''}"
     return "\n\n".join([
@@ -231,8 +232,9 @@ def main() -> None:
     measuring.quieten()
     sd = opened(options)
     facts = measuring.machine(sd.device)
-    sizes = options.sizes or candidates_for(sd)
-    size = sizes[0] if len(sizes) == 1 else choose(measure(sd, sizes))
+    tried = options.sizes or candidates_for(sd)
+    size = tried[0] if len(tried) == 1 else choose(measure(sd, tried))
+    sizes = options.sizes or sorted({1, 2, *tried})
     with tempfile.TemporaryDirectory() as folder:
         things = all_things(sd, options, sizes, size, Path(folder))
         memory = {}

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -111,20 +112,22 @@ def channels_last(sd: StableDiffusion) -> StableDiffusion:
 
 
 def sweep_calls(
-    sd: StableDiffusion, steps: int, scales: int, size: int, folder: Path
+    sd: StableDiffusion, steps: int, counts: tuple[int, int], size: int, folder: Path
 ) -> tuple[dict[str, Call], sweep_frame.Evaluations]:
-    """Draw the same scales by our sweep and by a loop over diffusers' pipeline, and make ours' bare
-    evaluations; also what counts them."""
+    """Draw guided pictures by our sweep, and the first of them by a loop over diffusers' pipeline:
+    so many by each; and make ours' bare evaluations. Also what counts them."""
     config = Sweeping(prompt="a picture of a house", steps=steps, guidance_scales=(1.0,))
-    chosen = sweep_frame.SWEEP[2::4][:scales]
+    chosen = [2 + Decimal(k) / 4 for k in range(max(counts))]
     evaluations = sweep_frame.Evaluations(sd, size)
     ours, theirs = folder / "ours", folder / "theirs"
     return {
         sweep_frame.OURS: lambda: evaluations.count(
-            lambda: sweep_frame.draw_ours(sd, config, chosen, ours, size)
+            lambda: sweep_frame.draw_ours(sd, config, chosen[: counts[0]], ours, size)
         ),
         sweep_frame.BARE: evaluations.repeat,
-        sweep_frame.PIPELINE: lambda: sweep_frame.draw_by_pipeline(sd, config, chosen, theirs),
+        sweep_frame.PIPELINE: lambda: sweep_frame.draw_by_pipeline(
+            sd, config, chosen[: counts[1]], theirs
+        ),
     }, evaluations
 
 
