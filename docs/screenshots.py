@@ -88,8 +88,6 @@ def take(address: str, film: str) -> None:
                 window.wait_for_selector("body[data-studio=ready]")
                 if tab in SCENES:
                     SCENES[tab](window)
-                if tab in SCENES:
-                    SCENES[tab](window)
                 settle(window)
                 target = HERE / "pictures" / f"studio-{tab}-{width}.jpg"
                 save(window.screenshot(), target)
@@ -105,8 +103,14 @@ def _invert(window: Any) -> None:
         window.locator("#invert-view").evaluate("one => one.scrollIntoView()")
 
 
-SCENES = {"invert": _invert}
-"""Tab -> what is done in it before its picture is taken."""
+def _guidance(window: Any) -> None:
+    """Where the prompt is exaggerated, but nothing is lost yet; the slider above the curve."""
+    window.locator(".gd-picture img[data-scale]").first.wait_for()
+    slider = window.get_by_label("Guidance scale", exact=True)
+    slider.fill("15")
+    window.evaluate("document.activeElement.blur()")
+    if window.viewport_size["width"] < 800:
+        window.locator("#guidance-viewer").evaluate("(one) => one.scrollIntoView()")
 
 
 def denoise_scene(window: Any) -> None:
@@ -120,7 +124,7 @@ def denoise_scene(window: Any) -> None:
         window.locator("#denoise-press").evaluate("(button) => button.scrollIntoView()")
 
 
-SCENES = {"denoise": denoise_scene}
+SCENES = {"invert": _invert, "guidance": _guidance, "denoise": denoise_scene}
 """What is clicked in a tab before its picture is taken."""
 
 
