@@ -218,8 +218,8 @@ def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: i
         predictions at once, decoded and written; the loop calls diffusers' pipeline for each of
         {things[PIPELINE].count} pictures. A training step: {options.batch_size} pictures,
         {calls.VECTORS} vectors; the full table as in diffusers' example, its pictures in memory.
-        *Of the peak*: TFLOP/s of the {peak} of {side:,} x {side:,} random numbers in the same rounds. *Memory*: the most that was
-        {kind}, in one call, beyond what was there before it.""")
+        *Of the peak*: TFLOP/s of the {peak} of {side:,} x {side:,} random numbers in the same
+        rounds. *Memory*: the most that was {kind}, in one call, beyond what was there before.""")
     head = f"# Speed{', at the size of Stable Diffusion 1.x' if options.real_size else ''}"
     return "\n\n".join([
         head, measuring.described(facts), how, table(things, seconds, memory, size, peak),
