@@ -3,6 +3,7 @@
 import signal
 import time
 
+import psutil
 import pytest
 
 from cfg import job
@@ -59,17 +60,36 @@ def test_two_processes_make_what_one_makes(tmp_path, sweep, launch):
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, sweep, start):
-    process = start("cfg", sweep(20), tmp_path / "killed")
-    frames = tmp_path / "killed" / "x" / "cfg" / "frames"
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_killed_and_continued_by_another_number_of_processes_it_ends_with_the_same_bytes(
+    tmp_path, sweep, start, before, after
+):
+    file, outputs = sweep(20), tmp_path / "killed"
+    process = start("cfg", file, outputs, before)
+    frames = outputs / "x" / "cfg" / "frames"
     until = time.monotonic() + 120
     while not frames.is_dir() or len(list(frames.rglob("0*.png"))) < 3:
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert len(list(frames.rglob("0*.png"))) < 81
+    kill(process)
+    there = when_written(frames)
+    assert 3 <= len(there) < 81
     assert not (frames.parent / "guidance.mp4").exists()
-    here(tmp_path / "killed", tmp_path / "x.yaml")
-    here(tmp_path / "whole", tmp_path / "x.yaml")
-    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+    _, said = start("cfg", file, outputs, after).communicate(timeout=240)
+    here(tmp_path / "whole", file)
+    assert results(outputs) == results(tmp_path / "whole"), said
+    # what was there is not drawn again
+    assert {path: when_written(frames)[path] for path in there} == there
+
+
+def kill(process):
+    """A launch with all that it started, at once, as a machine that is switched off."""
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for one in family:
+        one.send_signal(signal.SIGKILL)
+    process.communicate()
+    psutil.wait_procs(family, timeout=30)
+
+
+def when_written(frames):
+    return {path.name: path.stat().st_mtime_ns for path in frames.rglob("0*.png")}
