@@ -11,6 +11,7 @@ from studio.web import invert_start as start
 from studio.web.bench import Bench, Tab
 from studio.web.invert_view import View, view
 from studio.web.parts import guarded
+from studio.web.places import short
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _HELP = {
@@ -57,6 +58,9 @@ def tab(bench: Bench) -> "InvertTab":
         section = configuration.get("inversion") or {}
         if set(section) <= {"data"}:  # pictures alone, as the tab Crop hands them on
             return [*form.begin(section.get("data", "")), "", ""]
+        if not section.get("data"):  # the crops of its own experiment
+            crops = bench.folder(configuration.get("name", ""), "cropping")
+            section = section | ({"data": str(short(crops))} if crops.is_dir() else {})
         values, others = form.filled(section)
         return [*values, others, ""]
 

@@ -52,7 +52,7 @@ class Places:
         """
         path = self._resolved(text)
         if not any(path.is_relative_to(root) for root in self.roots):
-            folders = ", ".join(str(_short(root)) for root in self.roots)
+            folders = ", ".join(str(short(root)) for root in self.roots)
             raise UserError(
                 f"{text} is outside of the folders this studio may read: {folders}; to add one, "
                 "start it with --pictures FOLDER"
@@ -114,7 +114,7 @@ class Places:
         """
         for found in (folder, *links_in(folder)):
             if not found.resolve().is_relative_to(self.outputs):
-                raise UserError(f"{_short(found)} leads out of {_short(self.outputs)}; remove it")
+                raise UserError(f"{short(found)} leads out of {short(self.outputs)}; remove it")
 
     def _check(self, setting: str, text: str) -> None:
         if setting == "tune.storage" and text:
@@ -177,7 +177,7 @@ def _exists(text: str) -> bool:
         return True  # what cannot be looked at is not let through
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
     """The path as one would type it here."""
     try:
         return path.relative_to(Path.cwd())
