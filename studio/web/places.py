@@ -22,7 +22,7 @@ _NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,100}")
 PATHS = frozenset(
     {
         "cropping.source", "inversion.vae", "inversion.tokenizer", "cropping.detector", "cropping.captions.automatic",
-        "cropping.corrections", "inversion.initial_embedding", "inversion.model", "inversion.data",
+        "cropping.corrections", "inversion.initial_embedding", "inversion.also.initial_embedding", "inversion.model", "inversion.data",
         "inversion.templates", "inversion.evaluate.pictures", "cfg.model", "cfg.vae",
         "cfg.tokenizer", "cfg.words", "cfg.analysis.match", "cfg.analysis.features",
         "sample.model", "sample.vae", "sample.tokenizer", "sample.words", "skew.model", "skew.vae",
