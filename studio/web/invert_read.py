@@ -106,7 +106,10 @@ def read_learning(folder: Path) -> Learning:
             f"{folder.parent.name} was learned with settings that this version does not know"
         ) from None
     lines = _lines(folder / METRICS)
-    words = [_word(folder, config, one, lines) for one in variants(config)]
+    try:
+        words = [_word(folder, config, one, lines) for one in variants(config)]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise UserError(f"the files of {folder.parent.name} are damaged; learn it again") from None
     report = folder / REPORT
     return Learning(
         name=folder.parent.name,
@@ -118,13 +121,6 @@ def read_learning(folder: Path) -> Learning:
         notes=tuple(map(str, manifest.get("notes", ()))),
         report=report if report.exists() and manifest.get("status") == "complete" else None,
     )
-
-
-def signature(folder: Path) -> tuple:
-    """Changes whenever something in a run's folder does that the page shows."""
-    names = ("manifest.json", METRICS, "**/learned.json", "**/vectors.jsonl", "**/step-*.png")
-    found = [path for name in names for path in sorted(folder.glob(name))]
-    return tuple((str(path), *_stamp(path)) for path in found)
 
 
 def _word(folder: Path, config: Config, one: Config, lines: Sequence[dict]) -> Word:
@@ -196,11 +192,11 @@ def _vectors(facts: Mapping[str, Any], seen: Sequence[Mapping[str, Any]]) -> tup
 
 
 def _looks(folder: Path, best: int | None) -> tuple[Look, ...]:
-    rows = sorted(folder.glob("step-*.png"))
-    looks = [Look(f"step {int(p.stem.removeprefix('step-'))}", p, _stamp(p)[0]) for p in rows]
+    rows = sorted(folder.glob("step-[0-9][0-9][0-9][0-9][0-9][0-9].png"))
+    looks = [Look(f"step {int(p.stem.removeprefix('step-'))}", p, _version(p)) for p in rows]
     path = folder / "best.png"
     if path.exists():
-        looks.append(Look(f"kept: step {best}", path, _stamp(path)[0]))
+        looks.append(Look(f"kept: step {best}", path, _version(path)))
     return tuple(looks)
 
 
@@ -264,9 +260,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _version(path: Path) -> int:
     try:
-        about = path.stat()
+        return path.stat().st_mtime_ns
     except OSError:
-        return 0, 0
-    return about.st_mtime_ns, about.st_size
+        return 0

@@ -5,7 +5,6 @@ Torch stays out of it: pictures are listed by inversion's own reader, and the re
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from itertools import islice
@@ -15,13 +14,13 @@ from typing import Any
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from inversion.config import Config, variants
-from inversion.data import LISTS, find_examples
+from inversion.data import LISTS, Example, find_examples
 from lab.errors import UserError
-from lab.images import SUFFIXES
+from lab.images import SUFFIXES, find_images
 from lab.page import picture
 from lab.run import Run
 from studio.web.bench import Bench
-from studio.web.invert_form import FIELDS, Value, readable, section_of
+from studio.web.invert_form import Value, readable, section_of
 from studio.web.places import Places
 
 JOB = "inversion"
@@ -109,38 +108,39 @@ def at_work(bench: Bench) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """What a word would be learned from."""
-
-    sentence: str
-    html: str
-
-
-def look_at(bench: Bench, data: str) -> Pictures:
-    """The pictures that `data` names: how many, what is said about them, and the first of them.
+def pictures_of(bench: Bench, data: str) -> list[Example]:
+    """The pictures in the folder that `data` names, with their captions.
 
     Raises:
-        UserError: there are none, or they may not be read.
+        UserError: there are none, or they may not be read; a list or a link may name what lies
+            elsewhere.
     """
     folder = bench.places.inside(data)
     if not folder.is_dir():
         raise UserError(f"{data} is no folder; name the folder that the pictures are in")
     examples = find_examples(Config(data=str(folder)), folder)
-    for one in examples:  # a list or a link may name what lies elsewhere
-        bench.places.inside(str(one.path))
+    for path in (path for one in examples for path in (one.path, one.mask) if path):
+        bench.places.inside(str(path))
+    return examples
+
+
+def look_at(bench: Bench, data: str) -> str:
+    """The pictures that `data` names as HTML: how many, what is said about them, some of them.
+
+    Raises:
+        UserError: as `pictures_of`.
+    """
+    examples = pictures_of(bench, data)
     first = next((example.caption for example in examples if example.caption), "")
     said = f", with captions such as “{first}”" if first else ", without captions"
     count = len(examples)
     sentence = f"{count} picture{'' if count == 1 else 's'}{said}."
-    shown = examples[:: max(1, count // THUMBS)][:THUMBS]
     thumbs = "".join(
         f'<img src="{picture(one.path, longest=THUMB)}" '
         f'alt="{escape(one.caption or one.path.name)}" title="{escape(one.caption)}">'
-        for one in shown
+        for one in examples[:: max(1, count // THUMBS)][:THUMBS]
     )
-    html = f'<p class="pw-soft">{escape(sentence)}</p><div class="pw-sheet">{thumbs}</div>'
-    return Pictures(sentence, html)
+    return f'<p class="pw-soft">{escape(sentence)}</p><div class="pw-sheet">{thumbs}</div>'
 
 
 def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str) -> dict[str, Any]:
@@ -155,9 +155,12 @@ def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str)
         raise UserError("Choose the pictures to learn from: crops, or a folder")
     if section.get("track", "none") not in ("none", "tensorboard"):
         raise UserError("the studio sends nothing away: leave track out of the other settings")
-    look_at(bench, section["data"])
+    pictures_of(bench, section["data"])
     config = _valid(section)
     if config is not None:
+        if config.evaluate is not None:
+            for path in find_images(bench.places.inside(config.evaluate.pictures)):
+                bench.places.inside(str(path))
         _require_new(bench.places, config)
     if name.strip():
         name = bench.places.name(name.strip())
@@ -236,9 +239,3 @@ def begin(bench: Bench, values: Sequence[Value], others: str, name: str) -> str:
     except UserError as problem:
         raise UserError(readable(str(problem))) from None
     return experiment["name"]
-
-
-def value_of(values: Sequence[Value], setting: str) -> Value:
-    """What the field of a setting holds."""
-    keys = [field.setting for field in FIELDS]
-    return values[keys.index(setting)]

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 from gradio.context import Context
 
+from lab.errors import UserError
 from studio.web import invert_draw as draw
 from studio.web import invert_start as start
 from studio.web import invert_word as words
@@ -209,9 +210,9 @@ def _html(elem_id: str, value: str = "", **more: Any) -> Any:
 
 def _changes(bench: Bench, speed: Speed, name: str, token: str, seen: dict[str, Any]) -> list[Any]:
     """What to send to `_Parts.outputs`: of every component only what is new to this window."""
-    learning = _read(bench, name)
+    learning, sentence = _read(bench, name)
     if learning is None:
-        now: dict[str, Any] = {"drawn": Shown().parts if not name else Shown("").parts}
+        now: dict[str, Any] = {"drawn": Shown(sentence).parts}
         word = None
     else:
         word = word_of(learning, token)
@@ -247,13 +248,15 @@ def _changes(bench: Bench, speed: Speed, name: str, token: str, seen: dict[str, 
     return [which, *drawn, more, *take, report, frame, now]
 
 
-def _read(bench: Bench, name: str) -> Learning | None:
+def _read(bench: Bench, name: str) -> tuple[Learning | None, str]:
+    """The run; or what to show where there is none: nothing, while it waits for its turn."""
     if not name:
-        return None
+        return None, EMPTY
     try:
-        return read_learning(bench.folder(name, start.JOB))
-    except start.UserError:
-        return None
+        folder = bench.folder(name, start.JOB)
+        return (read_learning(folder), "") if folder.exists() else (None, "")
+    except UserError as problem:
+        return None, f'<p class="pw-empty">{html.escape(str(problem))}</p>'
 
 
 def _offer(bench: Bench, learning: Learning, word: Word, program: str) -> list[Any]:

@@ -143,7 +143,7 @@ def test_names_and_other_settings_are_held_to_the_same(bench, filled_in):
 def test_pictures_of_other_folders_are_not_shown_through_a_list_or_a_link(bench, tmp_path):
     folder, outside = bench.places.roots[0], tmp_path / "outside.png"
     Image.new("RGB", (9, 9)).save(outside)
-    assert start.look_at(bench, str(folder)).sentence.startswith("2 pictures, with captions")
+    assert "2 pictures, with captions such as “a fox”." in start.look_at(bench, str(folder))
     (folder / "z.png").symlink_to(outside)
     with pytest.raises(UserError, match="outside of the folders"):
         start.look_at(bench, str(folder))
@@ -151,6 +151,12 @@ def test_pictures_of_other_folders_are_not_shown_through_a_list_or_a_link(bench,
     (folder / "metadata.jsonl").write_text('{"file_name": "../outside.png", "text": "x"}\n')
     with pytest.raises(UserError, match="outside of the folders"):
         start.begin(bench, _with(folder), "", "")
+    (folder / "metadata.jsonl").unlink()
+    (folder / "held").mkdir()
+    (folder / "held" / "z.png").symlink_to(outside)
+    others = f'evaluate={{"pictures": "{folder / "held"}", "subjects": ["a fox"]}}'
+    with pytest.raises(UserError, match="outside of the folders"):
+        start.begin(bench, _with(folder), others, "")
 
 
 def _with(folder):

@@ -77,6 +77,17 @@ def test_what_is_no_run_is_said_so(tmp_path):
             read_learning(folder)
 
 
+def test_a_damaged_run_is_one_sentence(written, bench):
+    folder = written(10)
+    (folder / "previews").mkdir()
+    (folder / "previews" / "step-ten.png").write_bytes(b"")
+    assert read_learning(folder).words[0].looks == ()
+    for text in ('{"best_step": 5}', '{"vectors": 1, "stopped": null}'):
+        (folder / "learned.json").write_text(text)
+        with pytest.raises(UserError, match="the files of w are damaged"):
+            read_learning(folder)
+
+
 def test_the_word_of_the_lowest_held_out_point_is_kept(written):
     held = [0.6, 0.41, 0.5, 0.5, 0.5, 0.5, 0.5]
     (word,) = read_learning(written(30, held=held)).words
