@@ -4,6 +4,7 @@ Whatever a form or the API brings as a path is resolved, symbolic links and all,
 compared with the folders.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,23 +16,51 @@ from lab.errors import UserError
 STUDIO = ".studio"
 """The studio's own folder in outputs/: its queue, its experiments, what was uploaded."""
 LONGEST = 4096
+LISTS = ("crops.jsonl", "metadata.jsonl")
 BUNDLED = frozenset({"", "storybook", "auto", "none", "drawn"})
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|]{1,100}")
 
 PATHS = frozenset(
     {
-        "cropping.source", "inversion.vae", "inversion.tokenizer", "cropping.detector", "cropping.captions.automatic",
-        "cropping.corrections", "inversion.initial_embedding", "inversion.also.initial_embedding", "inversion.model", "inversion.data",
-        "inversion.templates", "inversion.evaluate.pictures", "cfg.model", "cfg.vae",
-        "cfg.tokenizer", "cfg.words", "cfg.analysis.match", "cfg.analysis.features",
-        "sample.model", "sample.vae", "sample.tokenizer", "sample.words", "skew.model", "skew.vae",
-        "skew.tokenizer", "skew.embedding", "skew.judge", "skew.match", "ddpm.data.source",
-        "ddpm.model.pretrained", "ddpm.study.extractor", "ddpm.measure.extractor",
-        "ddpm.guide.losses.clip", "ddpm.film.guide.losses.clip",
-        "ddpm.measure.beside", "tune.storage",
+        "cfg.analysis.features",
+        "cfg.analysis.match",
+        "cfg.model",
+        "cfg.tokenizer",
+        "cfg.vae",
+        "cfg.words",
+        "cropping.captions.automatic",
+        "cropping.corrections",
+        "cropping.detector",
+        "cropping.source",
+        "ddpm.data.source",
+        "ddpm.film.guide.losses.clip",
+        "ddpm.guide.losses.clip",
+        "ddpm.measure.beside",
+        "ddpm.measure.extractor",
+        "ddpm.model.pretrained",
+        "ddpm.study.extractor",
+        "inversion.also.initial_embedding",
+        "inversion.data",
+        "inversion.evaluate.pictures",
+        "inversion.initial_embedding",
+        "inversion.model",
+        "inversion.templates",
+        "inversion.tokenizer",
+        "inversion.vae",
+        "sample.model",
+        "sample.tokenizer",
+        "sample.vae",
+        "sample.words",
+        "skew.embedding",
+        "skew.judge",
+        "skew.match",
+        "skew.model",
+        "skew.tokenizer",
+        "skew.vae",
+        "tune.storage",
     }
-)  # fmt: skip
+)
 """The settings, of all jobs, that name a file or folder. A test holds the list to the models."""
 
 
@@ -128,8 +157,8 @@ class Places:
             return
         named = self.model(text.removeprefix("clip:"))
         if Path(named).is_dir() and Path(named).is_absolute():
-            for link in links_in(Path(named)):
-                self.inside(str(link))
+            for path in (*links_in(Path(named)), *listed_in(Path(named))):
+                self.inside(str(path))
 
     def _resolved(self, text: str) -> Path:
         if not isinstance(text, str) or not text.strip():
@@ -146,9 +175,27 @@ def links_in(folder: Path) -> Iterator[Path]:
     """The symbolic links in a folder and in the folders below it."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = os.path.join(parent, name)
-            if os.path.islink(path):
-                yield Path(path)
+            path = Path(parent, name)
+            if path.is_symlink():
+                yield path
+
+
+def listed_in(folder: Path) -> Iterator[Path]:
+    """The files that a folder's lists of pictures name, wherever they are; jobs read them."""
+    for name in LISTS:
+        try:
+            lines = (folder / name).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        except OSError:
+            continue
+        for text in lines:
+            try:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
+                continue  # the job says what is wrong with it
+            for key in ("file", "file_name", "mask"):
+                named = line.get(key) if isinstance(line, dict) else None
+                if isinstance(named, str) and named:
+                    yield folder / named
 
 
 def _setting(keys: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What the studio may touch: traversal, links, strange names, through its functions."""
 
+import json
 import os
 import typing
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_a_folder_that_holds_a_link_to_outside_is_not_given_to_a_job(places, hom
         places.check({"name": "x", "cropping": {"source": "datasets/book"}})
     allowed = Places([Path("datasets"), Path("outside")], Path("outputs"))
     allowed.check({"name": "x", "cropping": {"source": "datasets/book"}})
+
+
+@pytest.mark.parametrize("name", ["crops.jsonl", "metadata.jsonl"])
+@pytest.mark.parametrize("key", ["file", "file_name", "mask"])
+@pytest.mark.parametrize(
+    "path", ["../../outside/secret.png", "/etc/hostname", "../away/secret.png"]
+)
+def test_a_list_that_names_files_outside_is_not_given_to_a_job(places, home, name, key, path):
+    folder = home / "datasets" / "prefix"
+    (folder / "b.png").write_text("fine")
+    (folder / name).write_text('\ufeff{"file": "b.png", "file_name": "b.png"}\n\n[1]\nnonsense\n')
+    experiment = {"name": "x", "inversion": {"data": "datasets/prefix"}}
+    places.check(experiment)
+    with (folder / name).open("a") as file:
+        file.write(json.dumps({"file": "b.png", key: path}))
+    with pytest.raises(UserError, match=r"inversion\.data: .* is outside"):
+        places.check(experiment)
 
 
 @pytest.mark.parametrize("link", ["new", "new/cfg", "new/cfg/metrics.jsonl"])
