@@ -1,24 +1,36 @@
-"""The weights of evidence by which `cropping.creases` and `cropping.glare` decide.
+"""What `cropping.creases` and `cropping.glare` decide by, fitted to the development set of scans.
 
-    python benchmarks/cropping/scan_fit.py [--count 100]
+    python benchmarks/cropping/scan_fit.py [--pages FOLDER] [--check]
 
-Draws the development set of scans.py (clean pages: 1.6 times as many), takes the measures of
-everything that might be a fold or glare, and prints the weights of a logistic regression that tells
-what is from what is not. Its last weight is such that `FLAGGED` of the clean pages are flagged.
+Draws pages of scans.py's development set, takes the measures of everything on them that might be a
+fold or glare, and learns to tell what is from what is not: folds by boosted trees, written to
+cropping/creases.json, glare by logistic regression, whose weights are printed. The thresholds are
+such that `FLAGGED` of the clean pages are flagged, by trees that did not see them. About eight
+minutes of CPU; with --pages the pages are kept there, and a second time, or after an interruption,
+it takes a fraction. --check writes nothing and fails where the file says something else.
 """
 
 import argparse
+import json
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import boosting
 import cv2
 import numpy as np
 import scans
+from PIL import Image
 
 from cropping import creases, glare
+from cropping.trees import Trees
 from cropping.view import View
+from lab.run import write_text
 
-FLAGGED = {"crease": 0.025, "glare": 0.015}
+PAGES = {"clean": 400, "crease": 300, "glare": 100}
+FLAGGED = {"crease": 0.02, "glare": 0.0075}
+PARTS = 5  # of the pages; trees that saw four judge the fifth
 RIDGE = 1.0  # of the weights of standardised measures
 
 
@@ -32,33 +44,49 @@ class Candidate:
     share: float
 
 
-def of_creases(view: View, damage: np.ndarray | None) -> Iterator[tuple[np.ndarray, float]]:
+def page(kind: str, index: int, folder: Path | None) -> tuple[View, np.ndarray]:
+    """A page as it is looked at, and where its damage is, bool [h, w] of `View.fine`."""
+    file = folder / kind / f"{index}.png" if folder else None
+    where = file.with_name(f"{index}.mask.png") if file else None
+    if file and where and file.exists() and (kind == "clean" or where.exists()):
+        view = View(Image.open(file))
+        is_clean = kind == "clean"
+        shape = view.fine.shape[:2]
+        return view, np.zeros(shape, bool) if is_clean else _read(where)
+    scan = scans.scan("development", kind, index)
+    view = View(scan.image)
+    damage = np.zeros(view.fine.shape[:2], np.uint8)
+    if scan.damage is not None:
+        size = (damage.shape[1], damage.shape[0])
+        small = cv2.resize(scan.damage.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        damage = (255 * small).astype(np.uint8)
+    if file and where:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(damage).save(where)
+        view.image.save(file, compress_level=1)
+    return view, damage > 90
+
+
+def _read(mask: Path) -> np.ndarray:
+    return np.asarray(Image.open(mask)) > 90
+
+
+def of_creases(view: View, damage: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
     """The folds that may be: their measures, and how much of the damage they cover."""
     for fold in creases.folds(view):
-        share = 0.0
-        if damage is not None:
-            on = np.zeros(view.fine.shape[:2], np.uint8)
-            cv2.polylines(on, [fold.path], False, (1,), 9)
-            true = _at(damage, on.shape)
-            share = float((true & (on > 0)).sum() / max(true.sum(), 1))
-        yield fold.measures, share
+        on = np.zeros(damage.shape, np.uint8)
+        cv2.polylines(on, [fold.path], False, (1,), 9)
+        yield fold.measures, float((damage & (on > 0)).sum() / max(damage.sum(), 1))
 
 
-def of_glare(view: View, damage: np.ndarray | None) -> Iterator[tuple[np.ndarray, float]]:
+def of_glare(view: View, damage: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
     """The white spots, and how much of them is damage, if they are not a small part of it."""
     for spot in glare.spots(glare.without_text(view)):
-        share = 0.0
-        if damage is not None:
-            true = _at(damage, spot.core.shape)
-            both = float((true & spot.core).sum())
-            small = both < 0.08 * (true | spot.core).sum()
-            share = min(both / spot.core.sum(), 0.2 if small else 1.0)
-        yield spot.measures, share
-
-
-def _at(damage: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    size = (shape[1], shape[0])
-    return cv2.resize(damage.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.35
+        size = (spot.core.shape[1], spot.core.shape[0])
+        true = cv2.resize(damage.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.35
+        both = float((true & spot.core).sum())
+        small = both < 0.08 * (true | spot.core).sum()
+        yield spot.measures, min(both / spot.core.sum(), 0.2 if small else 1.0)
 
 
 # What is damage, what it is damage of, from which share on, and below which it is none.
@@ -68,19 +96,61 @@ DAMAGE: dict[str, tuple[Callable, float, float]] = {
 }
 
 
-def fitted(kind: str, candidates: list[Candidate], pages: int) -> np.ndarray:
-    """Weights of the measures, and the last one."""
+def looked_at(folder: Path | None) -> dict[str, list[Candidate]]:
+    """Everything on the pages that might be damage, by its kind."""
+    found: dict[str, list[Candidate]] = {kind: [] for kind in DAMAGE}
+    for drawn, count in PAGES.items():
+        for index in range(count):
+            view, damage = page(drawn, index, folder)
+            for kind, (look, *_) in DAMAGE.items():
+                here = damage if drawn == kind else np.zeros_like(damage)
+                for measures, share in look(view, here):
+                    found[kind].append(Candidate(drawn, index, measures, share))
+        print(f"{drawn}: {count} pages", file=sys.stderr, flush=True)
+    return found
+
+
+def learned(kind: str, candidates: list[Candidate]) -> tuple[np.ndarray, np.ndarray]:
+    """Measures [n, k] of what is plainly damage of a kind, or plainly none, and which it is."""
     _, least, most = DAMAGE[kind]
     clear = [one for one in candidates if one.kind != kind or not most < one.share <= least]
-    x = np.array([one.measures for one in clear])
-    is_damage = np.array([one.share > least for one in clear], float)
+    return np.array([one.measures for one in clear]), np.array([one.share > least for one in clear])
+
+
+def most_of_pages(kind: str, candidates: list[Candidate], evidence: np.ndarray) -> np.ndarray:
+    """The most evidence on each page of a kind, -inf where there is nothing."""
+    best = np.full(PAGES[kind], -np.inf)
+    for one, value in zip(candidates, evidence, strict=True):
+        if one.kind == kind:
+            best[one.page] = max(best[one.page], value)
+    return best
+
+
+def trees_of_folds(candidates: list[Candidate]) -> Trees:
+    """The trees, with the threshold at 0."""
+    measures = np.array([one.measures for one in candidates])
+    part = np.array([one.page % PARTS for one in candidates])
+    evidence = np.zeros(len(candidates))
+    for left_out in range(PARTS):
+        seen = [one for one in candidates if one.page % PARTS != left_out]
+        trees = boosting.fitted(*learned("crease", seen))
+        evidence[part == left_out] = trees.log_odds(measures[part == left_out])
+    clean = most_of_pages("clean", candidates, evidence)
+    threshold = float(np.quantile(clean, 1 - FLAGGED["crease"], method="higher"))
+    creased = most_of_pages("crease", candidates, evidence)
+    print(f"folds of pages that were left out: {(creased > threshold).mean():.1%} found")
+    trees = boosting.fitted(*learned("crease", candidates))
+    return replace(trees, start=float(f"{trees.start - threshold - 1e-3:.4g}"))
+
+
+def weights_of_glare(candidates: list[Candidate]) -> np.ndarray:
+    """Weights of the measures, and the last one alone."""
+    x, is_damage = learned("glare", candidates)
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
-    weights = logistic((x - mean) / spread, is_damage)[:-1] / spread
-    best = np.full(pages, -np.inf)
-    for one in candidates:
-        if one.kind == "clean":
-            best[one.page] = max(best[one.page], float(one.measures @ weights))
-    return np.append(weights, -np.quantile(best, 1 - FLAGGED[kind], method="higher") - 1e-3)
+    weights = logistic((x - mean) / spread, is_damage.astype(float))[:-1] / spread
+    evidence = np.array([one.measures for one in candidates]) @ weights
+    clean = most_of_pages("clean", candidates, evidence)
+    return np.append(weights, -np.quantile(clean, 1 - FLAGGED["glare"], method="higher") - 1e-3)
 
 
 def logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -98,21 +168,22 @@ def logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--count", type=int, default=100)
-    count = options.parse_args().count
-    pages = round(1.6 * count)
-    found: dict[str, list[Candidate]] = {kind: [] for kind in DAMAGE}
-    for drawn, number in {"clean": pages, "crease": count, "glare": count}.items():
-        for index in range(number):
-            scan = scans.scan("development", drawn, index)
-            view = View(scan.image)
-            for kind, (look, *_) in DAMAGE.items():
-                damage = scan.damage if drawn == kind else None
-                for measures, share in look(view, damage):
-                    found[kind].append(Candidate(drawn, index, measures, share))
-    for kind, candidates in found.items():
-        weights = ", ".join(f"{weight:.4g}" for weight in fitted(kind, candidates, pages))
-        print(f"{kind}: ({weights})")
+    options.add_argument("--pages", type=Path, help="folder to keep the drawn pages in")
+    options.add_argument("--check", action="store_true", help="compare, and write nothing")
+    chosen = options.parse_args()
+    found = looked_at(chosen.pages)
+    weights = ", ".join(f"{weight:.4g}" for weight in weights_of_glare(found["glare"]))
+    print(f"glare: ({weights})")
+    trees = trees_of_folds(found["crease"])
+    lines = [f'"start": {trees.start}']
+    for name in ("features", "levels", "leaves"):
+        rows = ",\n  ".join(json.dumps(row) for row in getattr(trees, name).tolist())
+        lines.append(f'"{name}": [\n  {rows}\n]')
+    text = "{" + ",\n".join(lines) + "}\n"
+    if not chosen.check:
+        write_text(creases.TREES, text)
+    elif text != creases.TREES.read_text(encoding="utf-8"):
+        sys.exit(f"{creases.TREES} is not what the development set says")
 
 
 if __name__ == "__main__":
