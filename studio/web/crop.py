@@ -23,13 +23,16 @@ from studio.web.crop_form import (
     shortened,
     take_in,
 )
-from studio.web.crop_read import read_crops, stamp_of
-from studio.web.crop_show import EMPTY, Window, look, updates
-from studio.web.parts import guarded, standing_view
+from studio.web.crop_read import stamp_of
+from studio.web.crop_show import EMPTY, Window, look, refused, updates
+from studio.web.parts import guarded, said, standing_view
 
 _HERE = Path(__file__).parent
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_IN_TURN: dict[str, Any] = _QUIET | {"concurrency_id": "crop", "concurrency_limit": 1}
+"""One after another: each of these events changes what its window looks at."""
 _DROP = "Drop pictures here"
+_TO_TOP = "() => document.getElementById('crop-summary').scrollIntoView()"
 _WAYS = [
     ("Automatic", "automatic"),
     ("One crop each", "crop"),
@@ -82,7 +85,7 @@ def tab(bench: Bench) -> CropTab:
     inputs, files, begin = _form(bench)
     standing_view(bench, run, work.JOB, timer)
     shown = _view()
-    thumbnails = Thumbnails(bench.outputs)
+    thumbnails = Thumbnails(bench.places)
     outputs = [window, shown.board, shown.summary, shown.pager, shown.place, shown.tools,
                shown.ends, shown.download, pulse]  # fmt: skip
 
@@ -90,13 +93,14 @@ def tab(bench: Bench) -> CropTab:
     def begun(*values: Any) -> Any:
         name = work.begin(bench, form_from(values))
         seen = look(bench, thumbnails, Window(run=name), anew=True)
-        return [name, name, gr.Timer(active=True), *updates(seen, Window())]
+        return [name, name, "all", gr.Timer(active=True), *updates(seen, Window())]
 
     @guarded
     def opened(name: str, seen: Window) -> Any:
         if name == seen.run:
             return gr.skip()
-        return updates(look(bench, thumbnails, Window(run=name), anew=True), Window())
+        seen = Window(run=name)
+        return ["all", *updates(look(bench, thumbnails, seen, anew=True), Window())]
 
     @guarded
     def again(seen: Window) -> Any:
@@ -104,20 +108,23 @@ def tab(bench: Bench) -> CropTab:
 
     @guarded
     def edited(event: gr.EventData, name: str, seen: Window) -> Any:
-        crops = read_crops(bench.folder(name, work.JOB), seen.crops) if name else None
+        crops = work.crops_of(bench, name, seen.crops) if name else None
         if crops is None:
             raise UserError("find the crops first")
-        work.edit(bench, name, crops, event._data)
+        try:
+            work.edit(bench, name, crops, event._data)
+        except UserError as error:
+            said(error)
+            return [gr.skip(), *refused(look(bench, thumbnails, seen), seen)]
         seen = replace(seen, crops=crops)
         return [gr.Timer(active=True), *updates(look(bench, thumbnails, seen), seen)]
 
     _wire_form(bench, inputs, files)
-    begin.click(begun, inputs, [run, inputs[2], timer, *outputs], **_QUIET)
-    run.change(opened, [run, window], outputs, **_QUIET)
-    pulse.tick(again, window, outputs, **_QUIET)
+    begin.click(begun, inputs, [run, inputs[2], shown.show, timer, *outputs], **_IN_TURN)
+    run.change(opened, [run, window], [shown.show, *outputs], **_IN_TURN)
+    pulse.tick(again, window, outputs, **_IN_TURN)
     shown.board.edit(  # an event of crop.js
-        edited, [run, window], [timer, *outputs], trigger_mode="multiple", concurrency_limit=1,
-        **_QUIET,
+        edited, [run, window], [timer, *outputs], trigger_mode="multiple", **_IN_TURN,
     )  # fmt: skip
     _wire_view(bench, thumbnails, shown, run, window, outputs)
 
@@ -303,7 +310,8 @@ def _wire_view(
         )
         return replace(seen, packed=stamp), button
 
-    shown.earlier.click(turned(-1), window, outputs, **_QUIET)
-    shown.later.click(turned(+1), window, outputs, **_QUIET)
-    shown.show.change(filtered, [shown.show, window], outputs, **_QUIET)
-    shown.write.click(written, [run, window], [window, shown.download], **_QUIET)
+    for button, by in ((shown.earlier, -1), (shown.later, +1)):
+        done = button.click(turned(by), window, outputs, **_IN_TURN)
+        done.then(None, js=_TO_TOP)
+    shown.show.input(filtered, [shown.show, window], outputs, **_IN_TURN)
+    shown.write.click(written, [run, window], [window, shown.download], **_IN_TURN)

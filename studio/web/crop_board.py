@@ -12,7 +12,7 @@ from lab.images import read_image
 from lab.run import write_atomically
 from studio.web.crop_read import Card, Crops, prefix_of
 from studio.web.frames import address
-from studio.web.places import STUDIO
+from studio.web.places import STUDIO, Places
 
 LONG_SIDE = 800  # px of a source as it is shown: sharp at the width of a column, twice as dense
 
@@ -52,8 +52,9 @@ def _address(path: Path | None) -> str:
 class Thumbnails:
     """Sources as the page shows them, made beside the page's own work and kept in outputs/."""
 
-    def __init__(self, outputs: Path):
-        self.folder = outputs / STUDIO / "thumbnails"
+    def __init__(self, places: Places):
+        self.folder = places.outputs / STUDIO / "thumbnails"
+        self._places = places
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
         self._asked: dict[str, Future] = {}
 
@@ -63,18 +64,17 @@ class Thumbnails:
         if path.is_file():
             return path
         if card.hash and card.hash not in self._asked:
-            self._asked[card.hash] = self._maker.submit(_make, source / card.name, path)
+            self._asked[card.hash] = self._maker.submit(self._make, source / card.name, path)
         return None
 
     def is_coming(self, card: Card) -> bool:
         """Whether its thumbnail is being made."""
         return card.hash in self._asked and not self._asked[card.hash].done()
 
-
-def _make(picture: Path, path: Path) -> None:
-    try:
-        small = read_image(picture)
-    except UserError:
-        return
-    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    write_atomically(path, lambda file: small.save(file, format="JPEG", quality=84))
+    def _make(self, picture: Path, path: Path) -> None:
+        try:
+            small = read_image(self._places.inside(str(picture)))
+        except UserError:
+            return
+        small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        write_atomically(path, lambda file: small.save(file, format="JPEG", quality=84))

@@ -2,17 +2,19 @@
 
 import html
 import json
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 
 from cropping.job import INDEX
+from lab.errors import UserError
 from studio.web.bench import Bench
 from studio.web.crop_board import Thumbnails, board
 from studio.web.crop_edits import file_of
-from studio.web.crop_read import Crops, order_of, page_of, read_crops, stamp_of
-from studio.web.crop_work import JOB, recut
+from studio.web.crop_read import Crops, order_of, page_of, stamp_of
+from studio.web.crop_work import JOB, crops_of, recut
 from studio.web.tickets import OPEN
 
 EMPTY = {"run": "", "prefix": "", "cards": []}
@@ -63,22 +65,26 @@ def look(bench: Bench, thumbnails: Thumbnails, window: Window, *, anew: bool = F
     if not window.run:
         return Look(Window(), EMPTY, "", "", 1, False, False)
     folder = bench.folder(window.run, JOB)
-    crops = read_crops(folder, window.crops)
+    try:
+        crops = crops_of(bench, window.run, window.crops)
+    except UserError as error:  # not as a warning, which would come again each second
+        text = f'<p class="state failed"><b>{html.escape(str(error))}</b></p>'
+        value = EMPTY | {"run": window.run}
+        return Look(replace(window, crops=None), value, text, "", 1, False, False)
     latest = bench.queue.of(window.run, JOB)
     at_work = latest is not None and latest.status in OPEN
     if crops is None:
         value = EMPTY | {"run": window.run}
         return Look(replace(window, crops=None), value, "", "", 1, False, at_work)
-    if crops.waiting and not at_work and (latest is None or latest.status == "done"):
+    is_done = crops.status == "complete" and not at_work
+    if crops.waiting and is_done and (latest is None or latest.status == "done"):
         stamp = stamp_of(file_of(folder))
         if stamp != window.asked:
             recut(bench, window.run)
             window, at_work = replace(window, asked=stamp), True
-    finished = crops.status == "complete" and not at_work and not crops.waiting
     if anew or not window.settled:
-        settled = crops.status == "complete" and not at_work
-        order = order_of(crops, window.show) if settled else [card.name for card in crops.cards]
-        window = replace(window, order=tuple(order), settled=settled)
+        order = order_of(crops, window.show) if is_done else [card.name for card in crops.cards]
+        window = replace(window, order=tuple(order), settled=is_done)
     cards, page, pages = page_of(crops, list(window.order), window.page)
     pictures = {card.name: thumbnails.of(card, crops.source) for card in cards}
     coming = any(thumbnails.is_coming(card) for card in cards)
@@ -89,7 +95,7 @@ def look(bench: Bench, thumbnails: Thumbnails, window: Window, *, anew: bool = F
         _summary(crops, window, bool(cards)),
         f"Page {page + 1} of {pages}",
         pages,
-        finished and stamp_of(folder / INDEX) > 0,
+        is_done and not crops.waiting and stamp_of(folder / INDEX) > 0,
         at_work or crops.status == "running" or coming,
     )
 
@@ -117,6 +123,12 @@ def _summary(crops: Crops, window: Window, any_shown: bool) -> str:
 
 def _counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def refused(now: Look, before: Window) -> list[Any]:
+    """`updates` that put the browser's pictures back to what holds."""
+    value = now.value | {"refused": secrets.token_hex(4)}
+    return updates(replace(now, value=value), before)
 
 
 def updates(now: Look, before: Window) -> list[Any]:

@@ -86,6 +86,20 @@ def free_name(bench: Bench, wish: str) -> str:
     return name
 
 
+def crops_of(bench: Bench, name: str, before: Crops | None = None) -> Crops | None:
+    """A run as it lies in its folder; None before it began. See `read_crops`.
+
+    Raises:
+        UserError: its pictures, or its corrections, are where the studio may not read.
+    """
+    folder = bench.folder(name, JOB)
+    if source := _settings(folder).get("source"):
+        bench.places.inside(source)
+    if (file := crop_edits.file_of(folder)).is_symlink():
+        bench.places.inside(str(file))
+    return read_crops(folder, before)
+
+
 def edit(bench: Bench, name: str, crops: Crops, asked: Any) -> Correction:
     """Write what was dragged, chosen or typed into the run's corrections, and have it cut.
 
@@ -153,7 +167,7 @@ def require_finished(bench: Bench, name: str) -> Crops:
     if not name:
         raise UserError("find the crops first")
     folder = bench.folder(name, JOB)
-    crops = read_crops(folder)
+    crops = crops_of(bench, name)
     latest = bench.queue.of(name, JOB)
     at_work = latest is not None and latest.status in OPEN
     if crops is None or at_work or crops.waiting or crops.status != "complete":

@@ -45,7 +45,7 @@ def guarded(handler: Callable) -> Callable:
             try:
                 yield from handler(*values, **named)
             except Exception as error:
-                yield _said(error)
+                yield said(error)
 
         return steps
 
@@ -54,12 +54,13 @@ def guarded(handler: Callable) -> Callable:
         try:
             return handler(*values, **named)
         except Exception as error:
-            return _said(error)
+            return said(error)
 
     return one
 
 
-def _said(error: Exception) -> Any:
+def said(error: Exception) -> Any:
+    """Show what went wrong as a sentence, and change nothing else."""
     if isinstance(error, gr.Error):
         raise error
     if isinstance(error, UserError):

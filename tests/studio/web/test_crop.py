@@ -4,6 +4,7 @@ import json
 import zipfile
 from dataclasses import fields, replace
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +19,7 @@ from lab.run import Run
 from studio import cli
 from studio.web import crop_work as work
 from studio.web.bench import Bench
+from studio.web.crop_board import Thumbnails
 from studio.web.crop_edits import cut_by, edited, file_of
 from studio.web.crop_form import (
     Form,
@@ -28,6 +30,7 @@ from studio.web.crop_form import (
     take_in,
 )
 from studio.web.crop_read import ON_A_PAGE, order_of, page_of, read_crops
+from studio.web.crop_show import Window, look, refused, updates
 from studio.web.places import Places
 from studio.web.queue import Queue
 
@@ -373,3 +376,55 @@ def test_a_link_in_the_results_leads_nowhere(bench, tmp_path):
     asked = {"run": name, "name": "1 a cat.png", "do": "way", "way": "drop"}
     with pytest.raises(UserError, match="leads out"):
         work.edit(bench, name, crops_of(bench), asked)
+
+
+# --- what a window looks at
+
+
+def test_what_came_while_a_run_was_made_is_cut_afterwards_and_once(bench):
+    name = work.begin(bench, form(bench))
+    cut(bench, name)
+    thumbnails = Thumbnails(bench.places)
+    window = look(bench, thumbnails, Window(run=name), anew=True).window
+    assert bench.queue.of(name).status == "stopped"
+    asked = {"run": name, "name": "1 a cat.png", "do": "boxes", "boxes": [[0, 0, 20, 20]]}
+    work.edit(bench, name, crops_of(bench), asked)
+    work.edit(bench, name, crops_of(bench), asked | {"boxes": [[5, 5, 30, 30]]})
+    assert [standing.status for standing in bench.queue.all()].count("waiting") == 1
+    assert boxes(cut(bench, name))["1 a cat.png"] == [[5, 5, 30, 30]]
+    seen = look(bench, thumbnails, window)
+    assert seen.is_finished and seen.window.order == window.order
+    assert seen.value["cards"][list(window.order).index("1 a cat.png")]["boxes"] == (
+        (5, 5, 30, 30),
+    )
+
+
+def test_runs_of_pictures_that_may_not_be_read_are_not_shown(bench, tmp_path):
+    draw(tmp_path / "private" / "1.png", 0)
+    config = Config(source=str(tmp_path / "private"), size=16)
+    record = {"configuration": {"name": "one", "cropping": config.model_dump(mode="json")}}
+    with Run(bench.outputs, "one", "cropping", record) as run:
+        for _ in job.run(config, run):
+            pass
+    seen = look(bench, Thumbnails(bench.places), Window(run="one"))
+    assert "outside of the folders" in seen.summary and seen.value["cards"] == []
+    with pytest.raises(UserError, match="outside"):
+        work.pack(bench, "one")
+
+
+def test_a_source_that_is_gone_is_said_once(bench):
+    name = work.begin(bench, form(bench))
+    cut(bench, name)
+    bench.places.roots[0].rename(bench.places.roots[0].with_name("elsewhere"))
+    seen = look(bench, Thumbnails(bench.places), Window(run=name))
+    assert "does not exist" in seen.summary and not seen.active
+
+
+def test_a_refused_edit_puts_the_browser_back(bench):
+    name = work.begin(bench, form(bench))
+    cut(bench, name)
+    seen = look(bench, Thumbnails(bench.places), Window(run=name), anew=True)
+    shown = updates(seen, Window())
+    assert shown[1]["cards"] and updates(seen, shown[0])[1] == gr.skip()
+    again = refused(seen, shown[0])
+    assert again[1]["cards"] == shown[1]["cards"] and again[1] != shown[1]

@@ -29,6 +29,7 @@ def pictures(tmp_path):
 def begin(page, studio, pictures, name: str) -> None:
     """Drop the pictures and find their crops."""
     page.goto(f"{studio.url}?tab=crop")
+    page.wait_for_selector("body[data-studio=ready]")
     page.set_input_files("#crop-files input[type=file]", pictures)
     page.get_by_text("3 pictures; drop more").wait_for()
     page.locator("#crop-name input, #crop-name textarea").fill(name)
