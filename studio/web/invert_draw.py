@@ -211,7 +211,8 @@ def strip(looks: Sequence[Look], prompts: Sequence[str], token: str) -> str:
         said = escape(prompt.replace("[name]", token))
         cells = "".join(_cell(look, k, len(prompts), said) for look in looks)
         rows.append(f'<div class="pw-prompt">{said}</div><div class="pw-row">{cells}</div>')
-    about = 'tabindex="0" role="region" aria-label="previews over time"'
+    about = 'tabindex="0" role="region" aria-label="previews over time" '
+    about += f'style="--looks:{len(looks)}"'
     return f'<div class="pw-strip" {about}>{"".join(rows)}</div>'
 
 

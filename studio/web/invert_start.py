@@ -21,7 +21,7 @@ from lab.page import picture
 from lab.run import Run
 from studio.web.bench import Bench
 from studio.web.invert_form import Value, readable, section_of
-from studio.web.places import Places
+from studio.web.places import Places, short
 
 JOB = "inversion"
 MOST_CHOICES = 60
@@ -32,20 +32,14 @@ Choice = tuple[str, str]
 """What a choice is called, and the value that it stands for."""
 
 
-def short(path: Path) -> str:
-    """A path as one would type it here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def model_choices(places: Places) -> list[Choice]:
     """The models that are at hand: the bundled one, those in the folders, those of the cache."""
     found: list[Choice] = [("storybook (comes with the program)", "storybook")]
     for root in places.roots:
         if root != places.outputs:
-            found += [(short(path), short(path)) for path in islice(_models(root), MOST_CHOICES)]
+            found += [
+                (str(short(path)), str(short(path))) for path in islice(_models(root), MOST_CHOICES)
+            ]
     for index in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/model_index.json")):
         hub_id = index.parents[2].name.removeprefix("models--").replace("--", "/")
         found.append((hub_id, hub_id))
@@ -63,7 +57,7 @@ def data_choices(bench: Bench) -> list[Choice]:
     """What a word can be learned from: finished crops, the newest first, then folders."""
     crops = sorted(bench.outputs.glob("*/cropping/crops.jsonl"), key=_age)
     choices = [
-        (f"the crops of {path.parents[1].name}", short(path.parent))
+        (f"the crops of {path.parents[1].name}", str(short(path.parent)))
         for path in crops
         if Run(bench.outputs, path.parents[1].name, "cropping").read_manifest().get("status")
         == "complete"
@@ -71,7 +65,9 @@ def data_choices(bench: Bench) -> list[Choice]:
     for root in bench.places.roots:
         if root != bench.places.outputs and root.is_dir():
             inner = sorted(path for path in root.iterdir() if path.is_dir())
-            choices += [(short(path), short(path)) for path in (root, *inner) if _pictured(path)]
+            choices += [
+                (str(short(path)), str(short(path))) for path in (root, *inner) if _pictured(path)
+            ]
     return choices[:MOST_CHOICES]
 
 
