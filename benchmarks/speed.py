@@ -28,7 +28,8 @@ from lab.device import has_bf16, pick_device
 TRAIN, TABLE = "training step, rows only (ours)", "training step, full table"
 UNET, ENCODER = "the U-Net forward", "text encoder, forward and backward"
 MEASURE, HELD_OUT = "measuring the objective", "the same, a quarter held out"
-EVALUATION, PRODUCT = "U-Net, {} at once", "matrix product, {}"
+EVALUATION, DECODING, PRODUCT = "U-Net, {} at once", "decoding, {} at once", "matrix product, {}"
+CHANNELS_LAST = "channels last"
 HEAD = ("what", "takes", "a second", "TFLOP/s", "of the peak", "memory", "compared")
 Seconds = dict[str, list[float]]
 
@@ -82,10 +83,10 @@ def evaluation(sd: StableDiffusion, size: int, cost: float) -> Thing:
 def otherwise(sd: StableDiffusion, compiled: bool) -> Iterator[tuple[str, StableDiffusion]]:
     """Other ways of computing the same."""
     other = calls.channels_last(sd)
-    yield "channels last", other
+    yield CHANNELS_LAST, other
     if compiled:
         yield "compiled", calls.compiled(sd)
-        yield "compiled, channels last", calls.compiled(other)
+        yield f"compiled, {CHANNELS_LAST}", calls.compiled(other)
 
 
 def sweeps(
@@ -136,8 +137,14 @@ def all_things(
     cost = calls.operations(sd)
     for count in sizes:
         things[EVALUATION.format(count)] = evaluation(sd, count, cost[0])
+    drawn = max(1, size // 2)  # decoded at once, as a sweep does it
+    decoded = DECODING.format(drawn)
+    things[decoded] = Thing(calls.decoding_call(sd, drawn), drawn, "pictures", drawn * cost[1])
     for way, model in otherwise(sd, options.compile):
         things[f"{EVALUATION.format(size)}, {way}"] = evaluation(model, size, cost[0])
+        if way == CHANNELS_LAST:
+            call = calls.decoding_call(model, drawn)
+            things[f"{decoded}, {way}"] = Thing(call, drawn, "pictures", drawn * cost[1])
     things |= sweeps(sd, options, size, cost, folder)
     return things | trainings(sd, options, cost[0])
 
@@ -154,8 +161,12 @@ def compared(things: Mapping[str, Thing], seconds: Seconds, size: int) -> dict[s
     def ratio(name: str, other: str, factor: float = 1.0) -> str:
         return times(measuring.ratios(seconds[name], [factor * t for t in seconds[other]]))
 
-    plain = EVALUATION.format(size)
-    said = {name: f"{ratio(name, plain)} x that" for name in things if name.startswith(f"{plain},")}
+    said = {
+        name: f"{ratio(name, plain)} x without"
+        for plain in (EVALUATION.format(size), DECODING.format(max(1, size // 2)))
+        for name in things
+        if name.startswith(f"{plain},")
+    }
     each = things[PIPELINE].count / things[OURS].count
     said[PIPELINE] = f"{ratio(PIPELINE, OURS, each)} x ours, for a picture"
     said[TABLE] = f"{ratio(TABLE, TRAIN)} x ours"

@@ -22,7 +22,7 @@ from cfg.config import Config as Sweeping
 from diffusion.architecture import SD1
 from diffusion.compiling import translated
 from diffusion.pseudo_word import PseudoWord, training_rows
-from diffusion.stable_diffusion import StableDiffusion, load
+from diffusion.stable_diffusion import StableDiffusion, decode, load
 from inversion.batches import Material, make_batch
 from inversion.config import TEMPLATES, Config, Objective, Stop, Train
 from inversion.data import Example
@@ -105,10 +105,17 @@ def evaluation_call(sd: StableDiffusion, count: int, times: int) -> Call:
     return call
 
 
+def decoding_call(sd: StableDiffusion, count: int) -> Call:
+    """Decode so many pictures and fetch them."""
+    latents = torch.stack([noise(sd.latent_shape(), 0, k) for k in range(count)]).to(sd.device)
+    return lambda: decode(sd, latents)
+
+
 def channels_last(sd: StableDiffusion) -> StableDiffusion:
     """The same model, its weights' channels last in memory; what it is given it lays out alike."""
     unet = cast(Any, copy.deepcopy(sd.unet)).to(memory_format=torch.channels_last)
-    return dataclasses.replace(sd, unet=unet)
+    vae = cast(Any, copy.deepcopy(sd.vae)).to(memory_format=torch.channels_last)
+    return dataclasses.replace(sd, unet=unet, vae=vae)
 
 
 def sweep_calls(
