@@ -61,14 +61,16 @@ def read_denoised(name: str, folder: Path) -> Denoised:
     lead = film.get("guide") or {}
     reels = [folder / "film"] + ([folder / "film" / "unguided"] if lead else [])
     numbered = [_in_order(reel / "frames") for reel in reels]
-    frames = tuple(
-        Frame(*_told(files[0], files[0].stat().st_mtime_ns), files)
-        for files in zip(*numbered, strict=False)  # one of them may be a frame ahead
-    )
+    frames = []
+    for files in zip(*numbered, strict=False):  # one of them may be a frame ahead
+        try:
+            frames.append(Frame(*_told(files[0], files[0].stat().st_mtime_ns), files))
+        except (OSError, LookupError, ValueError):  # gone, or nobody's frame
+            break
     return Denoised(
         name,
         f"{name} {manifest.get('key', '')} {manifest.get('started', '')}",
-        frames,
+        tuple(frames),
         str(film.get("of", "x_t")),
         tuple(_wish(loss) for loss in lead.get("losses", ())),
         int((settings.get("sample") or {}).get("steps") or 0),

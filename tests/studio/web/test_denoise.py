@@ -258,6 +258,16 @@ def test_what_is_stopped_shows_the_steps_so_far(pipeline, tmp_path):
     assert len(again.frames) == 5 and again.key != shown.key
 
 
+def test_what_is_no_frame_is_not_shown(pipeline, tmp_path):
+    told = told_of(pipeline, colour_strength=0)
+    folder = done(told, tmp_path)
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "film/frames/0002.png").unlink()
+    (folder / "film/frames/0002.png").symlink_to(tmp_path / "secret.txt")
+    Image.new("RGB", (4, 4)).save(folder / "film/frames/0003.png")
+    assert len(read_denoised(told["name"], folder).frames) == 2
+
+
 def test_where_there_is_nothing_that_is_said(tmp_path):
     nothing = read_denoised("none", tmp_path / "none" / "ddpm")
     assert frames_value(None, False)["empty"] == EMPTY
