@@ -174,7 +174,17 @@ def open_model(config: UsesModel, dtype: str | None = None) -> StableDiffusion:
         sd.prompt_weights = config.prompt_weights
         sd.size = config.height or sd.resolution, config.width or sd.resolution
         sd.latent_shape()
+        if _channels_last(config, sd.device, sd.dtype):
+            parts: list[Any] = [sd.unet, sd.vae]
+            for part in parts:
+                part.to(memory_format=torch.channels_last)
     return sd
+
+
+def _channels_last(config: Draws, device: torch.device, dtype: torch.dtype) -> bool:
+    if config.channels_last == "auto":
+        return device.type == "cpu" and dtype == torch.bfloat16
+    return config.channels_last
 
 
 def weights_of(config: UsesModel) -> str:
@@ -186,13 +196,15 @@ def weights_of(config: UsesModel) -> str:
 def what_computes(config: Draws) -> dict[str, Any]:
     """What of a model decides the pixels of a picture, as JSON for the key of a result."""
     device = pick_device(config.device)
+    dtype = pick_dtype(config.dtype, device)
     return {
         "model": weights_of(config),
         "device": device.type,
-        "dtype": str(pick_dtype(config.dtype, device)),
+        "dtype": str(dtype),
         "attention": "sdpa" if config.attention == "auto" else config.attention,
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
         **config.model_dump(include={"width", "height", "prompt_weights"}, exclude_defaults=True),
+        **({"channels_last": True} if _channels_last(config, device, dtype) else {}),
     }
 
 

@@ -8,7 +8,17 @@ import pytest
 import torch
 
 from diffusion import sources, stable_diffusion
-from diffusion.stable_diffusion import decode, encode, fingerprint, load, make_scheduler
+from diffusion.config import Draws
+from diffusion.stable_diffusion import (
+    decode,
+    encode,
+    fingerprint,
+    load,
+    make_scheduler,
+    open_model,
+    what_computes,
+)
+from lab.device import noise
 from lab.errors import UserError
 
 
@@ -128,3 +138,32 @@ def test_schedulers_that_make_no_sense_are_refused(sd):
 def test_the_folder_is_left_as_it_was(sd, tiny_sd_folder):
     index = json.loads((tiny_sd_folder / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline"
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("fp32", 1e-4), ("bf16", 0.05)])
+def test_channels_last_is_the_same_model_within_rounding(tiny_sd_folder, dtype, bound):
+    def drawn(channels_last):
+        config = Draws(model=str(tiny_sd_folder), device="cpu", dtype=dtype,
+                       channels_last=channels_last)  # fmt: skip
+        sd = open_model(config)
+        x, states = noise((2, 4, 8, 8), 0, 0).to(sd.dtype), noise((2, 77, 32), 0, 1).to(sd.dtype)
+        with torch.no_grad():
+            eps = sd.unet(x, torch.tensor(500), encoder_hidden_states=states).sample.float()
+        pixels = decode(sd, noise((2, 4, 8, 8), 0, 2)).astype(int)
+        last = sd.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+        return eps, pixels, last, what_computes(config)
+
+    (plain, pictures, no, key), (other, others, yes, changed) = drawn(False), drawn(True)
+    assert yes and not no
+    assert (plain - other).norm() / plain.norm() < bound
+    assert abs(pictures - others).mean() < 255 * bound
+    # frames of the two are told apart
+    assert changed == {**key, "channels_last": True}
+
+
+def test_channels_are_last_by_themselves_only_where_that_was_measured_to_pay(tiny_sd_folder):
+    def chosen(dtype):
+        config = Draws(model=str(tiny_sd_folder), device="cpu", dtype=dtype)
+        return what_computes(config).get("channels_last", False)
+
+    assert [chosen(dtype) for dtype in ("fp32", "bf16")] == [False, True]
