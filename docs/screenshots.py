@@ -90,7 +90,11 @@ def take(address: str, film: str) -> None:
                     SCENES[tab](window)
                 settle(window)
                 target = HERE / "pictures" / f"studio-{tab}-{width}.jpg"
-                save(window.screenshot(), target)
+                tall = window.evaluate(
+                    "document.querySelector('#tabs').getBoundingClientRect().bottom"
+                )
+                shown = {"x": 0, "y": 0, "width": width, "height": min(height, round(tall) + 40)}
+                save(window.screenshot(clip=shown), target)
                 print(target, f"{target.stat().st_size / 1000:.0f} kB", flush=True)
                 window.close()
         browser.close()

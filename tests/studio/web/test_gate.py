@@ -155,9 +155,10 @@ def test_an_upload_stays_in_outputs(studio, name):
 def payloads(count: int, secret: Path):
     """Values that no form would send, as many as a handler takes; each comes at each place."""
     file = {"meta": {"_type": "gradio.FileData"}, "orig_name": "x.png", "size": 3}
+    elsewhere = {"path": "http://example.org/x", "url": f"file://{secret}"}
     values = [
-        str(secret), file | {"path": str(secret)}, [file | {"path": "/etc/passwd"}], None,
-        "../outside/secret.txt", file | {"path": "http://example.org/x", "url": f"file://{secret}"},
+        str(secret), file | {"path": str(secret)}, "../outside/secret.txt",
+        [file | {"path": "/etc/passwd"}, file | elsewhere],
     ]  # fmt: skip
     for first in range(len(values)):
         yield list(itertools.islice(itertools.cycle(values), first, first + count))

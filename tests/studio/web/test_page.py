@@ -118,7 +118,7 @@ def test_a_window_that_is_opened_again_finds_its_run(page, studio, run):
     page.reload()
     page.wait_for_selector("body[data-studio=ready]")
     assert page.get_by_role("tab", name="Crop").get_attribute("aria-selected") == "true"
-    assert page.get_by_text("Done", exact=True).filter(visible=True).count() == 1
+    page.get_by_text("Done", exact=True).filter(visible=True).wait_for()
     other = page.context.new_page()
     opened(other, studio)
     assert "run=" not in other.url
@@ -126,7 +126,7 @@ def test_a_window_that_is_opened_again_finds_its_run(page, studio, run):
 
 @pytest.mark.parametrize(
     "query",
-    ["?tab=nothing", "?tab=crop&run=../../etc", "?run=%00&tab=denoise", "?" + "x" * 3000],
+    ["?tab=nothing&run=x", "?tab=crop&run=../../etc", "?run=%00&tab=denoise"],
 )
 def test_addresses_that_lead_nowhere_open_the_page(page, studio, query):
     opened(page, studio, query)
