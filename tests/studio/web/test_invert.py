@@ -113,6 +113,10 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     frame = page.frame_locator("#invert-report iframe")
     frame.get_by_role("heading", name="Curves").wait_for()
 
+    page.get_by_role("button", name="See it across the guidance scale").click()
+    prompt = page.get_by_role("tabpanel").filter(visible=True).locator("textarea").first
+    wait_for(page, lambda: prompt.input_value() == "ab <noise>")
+
 
 def _whole(studio, folder) -> Path:
     """The same experiment file, run in one go."""

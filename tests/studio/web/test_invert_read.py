@@ -102,6 +102,10 @@ def test_the_rules_verdict_is_said_before_the_training_ends(written):
     assert "At step 25 the rule said that it is enough" in word.verdict
     (word,) = read_learning(written(30, stop=stop | {"rule": "never"})).words
     assert word.stopped is None and word.planned == 300
+    late = stop | {"earliest": 30, "patience": 1, "cooldown": 0.25}
+    assert read_learning(written(30, stop=late)).words[0].stopped == 30
+    (word,) = read_learning(written(30, stop=late, train={"steps": 32})).words
+    assert word.stopped is None  # the rate falls from step 26 on, and no rule is asked any more
 
 
 def test_several_words_of_a_run_are_told_apart(written):
