@@ -161,7 +161,7 @@ function placeOf(scale) {
 
 function drawTrack() {
   const width = track.clientWidth || 1, count = state.data.scales.length;
-  const cell = Math.max(2, Math.min(width / Math.max(1, count - 1), 14));
+  const cell = Math.max(2, Math.min(width / Math.max(1, count - 1), 22));
   const parts = [make("rect", { class: "rail", x: 0, y: 4, width, height: 4, rx: 2 })];
   const mark = (kind, index, high) => parts.push(make("rect", {
     class: kind, x: (share(index) * width - cell / 2 + (cell > 4 ? 0.5 : 0)).toFixed(1), y: 6 - high / 2,
@@ -300,7 +300,9 @@ function drawStages() {
   const lines = state.data.lines, several = lines.length > 1;
   if (!several) state.two = false;
   if (!lines.some(line => line.key === stages[1].key)) {
-    stages[1].key = (lines.find(line => line.key !== stages[0].key) || lines[0]).key;
+    const first = lines.find(line => line.key === stages[0].key) || lines[0];
+    const others = lines.filter(line => line.key !== first.key);
+    stages[1].key = (others.find(line => line.seed === first.seed) || others[0] || first).key;
   }
   one(".gd-compare").hidden = !several;
   one(".gd-compare").setAttribute("aria-pressed", state.two);

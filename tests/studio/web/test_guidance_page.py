@@ -20,21 +20,23 @@ SCALES = [Decimal(k) / 4 for k in range(41)]
 
 @pytest.fixture(scope="module")
 def foreign(studio):
-    """A folder of frames and nothing else: two seeds, of which the second has every fourth."""
+    """A folder of frames that were drawn elsewhere: two seeds, of which the second has every fourth
+    scale, and the first seed by another rule."""
 
-    def picture(seed, scale):
-        rng = np.random.default_rng(int(scale * 100) + 7000 * seed)
+    def picture(number, scale):
+        rng = np.random.default_rng(int(scale * 100) + 7000 * number)
         return Image.fromarray(rng.integers(0, 255, (16, 16, 3)).astype(np.uint8))
 
     frames = studio.outputs / "by hand" / "cfg" / "frames"
-    for seed, every in ((1, 1), (2, 4)):
-        folder = frames / f"a-bird-{seed}"
+    lines = ((1, "plain", 1), (2, "plain", 4), (1, "apg", 1))
+    for number, (seed, rule, every) in enumerate(lines, 1):
+        folder = frames / f"a-bird-{number}"
         folder.mkdir(parents=True)
         text = PngInfo()
-        about = {"prompt": "a bird", "seed": seed, "rule": {"name": "plain"}, "steps": 2}
+        about = {"prompt": "a bird", "seed": seed, "rule": {"name": rule}, "steps": 2}
         text.add_itxt("parameters", json.dumps(about))
         for scale in SCALES[::every]:
-            picture(seed, scale).save(folder / f"{file_stem(scale)}.png", pnginfo=text)
+            picture(number, scale).save(folder / f"{file_stem(scale)}.png", pnginfo=text)
     _measured(frames.parent)
     return frames
 
@@ -111,7 +113,12 @@ def test_beside_it_is_the_same_scale_of_another_line_and_the_nearest_where_none_
     page.get_by_role("button", name="Compare").click()
     slider = page.get_by_label("Guidance scale", exact=True)
     slider.fill("12")
-    at(page, "3", 2)
+    at(page, "3", 2)  # at first another rule, with the same seed
+    assert bytes_of(page, 2) == ((foreign / "a-bird-3" / "003.00.png").read_bytes(), 3)
+    assert page.locator(IMAGE.format(2)).get_attribute("alt").endswith("3, apg, seed 1")
+    assert page.locator(IMAGE.format(1)).get_attribute("alt").endswith("3, plain, seed 1")
+    page.get_by_label("What is shown beside it").select_option(label="plain, seed 2")
+    page.wait_for_selector(f'{IMAGE.format(2)}[alt$="plain, seed 2"]')
     assert bytes_of(page, 2) == ((foreign / "a-bird-2" / "003.00.png").read_bytes(), 3)
     assert bytes_of(page, 1)[1] == 3
     slider.fill("13")
@@ -154,7 +161,8 @@ def test_from_the_first_click_to_the_film(page, studio, tiny_sd_folder):
     (line,) = (studio.outputs / "a-cat" / "cfg" / "frames").iterdir()
     lost = (line / "001.50.png").read_bytes()
     (line / "001.50.png").unlink()  # what a sweep that was stopped has not drawn
-    page.reload()  # the address says which run it was
+    page.wait_for_url("**run=a-cat**")
+    page.reload()
     page.wait_for_selector(f"{IMAGE.format(1)}[data-scale]")
     page.get_by_label("Guidance scale", exact=True).fill("3")
     page.wait_for_selector(f'{IMAGE.format(1)}[data-scale="1.5"]')
