@@ -20,12 +20,12 @@ from studio.web.crop_form import (
     form_from,
     form_of,
     pictures_in,
-    shortened,
     take_in,
 )
 from studio.web.crop_read import stamp_of
 from studio.web.crop_show import EMPTY, Window, look, refused, updates
 from studio.web.parts import guarded, said, standing_view
+from studio.web.places import short
 
 _HERE = Path(__file__).parent
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -140,7 +140,7 @@ def onward(bench: Bench, tabs: Any, here: CropTab, invert: Tab) -> None:
     @guarded
     def learn(name: str) -> Any:
         work.require_finished(bench, name)
-        data = str(shortened(bench.folder(name, work.JOB)))
+        data = str(short(bench.folder(name, work.JOB)))
         return [gr.Tabs(selected=invert.id), *invert.fill({"inversion": {"data": data}})]
 
     here.learn.click(learn, here.run_state, [tabs, *invert.inputs], **_QUIET)

@@ -9,7 +9,7 @@ from typing import Any
 from cropping.duplicates import ALIKE, BLANK
 from lab.errors import UserError
 from lab.images import MASK_SUFFIXES, SUFFIXES
-from studio.web.places import STUDIO, Places
+from studio.web.places import STUDIO, Places, short
 
 WAYS: dict[str, dict[str, Any]] = {
     "automatic": {"pad": "auto", "tiles": False},
@@ -213,7 +213,7 @@ def folders_of(places: Places) -> list[str]:
             return
         try:
             if pictures_in(folder):
-                found.append(str(shortened(folder)))
+                found.append(str(short(folder)))
             below = sorted(path for path in folder.iterdir() if path.is_dir())
         except OSError:  # not ours to read
             return
@@ -224,8 +224,3 @@ def folders_of(places: Places) -> list[str]:
     for root in places.roots:
         look(root, 0)
     return list(dict.fromkeys(found))
-
-
-def shortened(path: Path) -> Path:
-    cwd = Path.cwd()
-    return path.relative_to(cwd) if path.is_relative_to(cwd) else path

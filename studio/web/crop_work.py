@@ -16,11 +16,11 @@ from lab.run import MANIFEST, write_atomically
 from studio import cli
 from studio.web import crop_edits
 from studio.web.bench import Bench
-from studio.web.crop_form import Form, experiment_of, shortened
+from studio.web.crop_form import Form, experiment_of
 from studio.web.crop_read import Crops, read_crops
 from studio.web.experiments import checked
 from studio.web.listing import read_json
-from studio.web.places import STUDIO
+from studio.web.places import STUDIO, short
 from studio.web.tickets import OPEN
 
 JOB = "cropping"
@@ -38,7 +38,7 @@ def begin(bench: Bench, form: Form) -> str:
     if not named:
         raise UserError("drop some pictures first, or name the folder that they are in")
     source = bench.places.inside(named)
-    pictures = _names_in(bench, source)
+    pictures = _names_in(source)
     name = bench.places.name(form.name.strip() or free_name(bench, source.name))
     folder = bench.folder(name, JOB)
     before = _settings(folder)
@@ -46,8 +46,8 @@ def begin(bench: Bench, form: Form) -> str:
         raise UserError(
             f"{name} was made of other pictures, those of {before['source']}; choose another name"
         )
-    form = replace(form, source=str(shortened(source)), dropped="", name=name)
-    experiment = experiment_of(form, shortened(crop_edits.file_of(folder)))
+    form = replace(form, source=str(short(source)), dropped="", name=name)
+    experiment = experiment_of(form, short(crop_edits.file_of(folder)))
     section = {key: value for key, value in experiment[JOB].items() if key != "corrections"}
     bench.places.check({"name": name, JOB: section})
     checked(bench.outputs / STUDIO / "crop.yaml", {"name": name, JOB: section}, cli.models(JOBS))
@@ -57,16 +57,8 @@ def begin(bench: Bench, form: Form) -> str:
     return name
 
 
-def _names_in(bench: Bench, source: Path) -> set[str]:
-    """The pictures of a folder by their paths in it.
-
-    Raises:
-        UserError: there are none, or a link leads to where the studio may not read.
-    """
-    paths = find_images(source)
-    for path in (*paths, *(found for found in source.rglob("*") if found.is_symlink())):
-        bench.places.inside(str(path))
-    return {path.relative_to(source).as_posix() for path in paths}
+def _names_in(source: Path) -> set[str]:
+    return {path.relative_to(source).as_posix() for path in find_images(source)}
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -114,7 +106,7 @@ def edit(bench: Bench, name: str, crops: Crops, asked: Any) -> Correction:
     folder = bench.folder(name, JOB)
     bench.places.writable(folder.parent)
     configured = str(crops.configuration.get("corrections", ""))
-    file = crop_edits.prepare(folder, crops.source, configured, _names_in(bench, crops.source))
+    file = crop_edits.prepare(folder, crops.source, configured, _names_in(crops.source))
     entry = crop_edits.change(file, card.name, asked, card.size, card.out)
     recut(bench, name)
     return entry
@@ -129,7 +121,7 @@ def recut(bench: Bench, name: str) -> None:
         latest = bench.queue.of(name, JOB)
         if not settings or (latest is not None and latest.status in OPEN):
             return
-        section = settings | {"corrections": str(shortened(crop_edits.file_of(folder)))}
+        section = settings | {"corrections": str(short(crop_edits.file_of(folder)))}
         bench.queue.submit({"name": name, JOB: section}, "cut what was corrected", front=True)
 
 

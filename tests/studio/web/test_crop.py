@@ -20,7 +20,7 @@ from studio import cli
 from studio.web import crop_work as work
 from studio.web.bench import Bench
 from studio.web.crop_board import Thumbnails
-from studio.web.crop_edits import cut_by, edited, file_of
+from studio.web.crop_edits import change, cut_by, edited, file_of
 from studio.web.crop_form import (
     Form,
     experiment_of,
@@ -381,12 +381,11 @@ def test_a_link_in_the_results_leads_nowhere(bench, tmp_path):
 # --- what a window looks at
 
 
-def test_what_came_while_a_run_was_made_is_cut_afterwards_and_once(bench):
+def test_edits_of_a_run_wait_for_each_other_and_move_no_picture(bench):
     name = work.begin(bench, form(bench))
     cut(bench, name)
     thumbnails = Thumbnails(bench.places)
     window = look(bench, thumbnails, Window(run=name), anew=True).window
-    assert bench.queue.of(name).status == "stopped"
     asked = {"run": name, "name": "1 a cat.png", "do": "boxes", "boxes": [[0, 0, 20, 20]]}
     work.edit(bench, name, crops_of(bench), asked)
     work.edit(bench, name, crops_of(bench), asked | {"boxes": [[5, 5, 30, 30]]})
@@ -397,6 +396,19 @@ def test_what_came_while_a_run_was_made_is_cut_afterwards_and_once(bench):
     assert seen.value["cards"][list(window.order).index("1 a cat.png")]["boxes"] == (
         (5, 5, 30, 30),
     )
+
+
+def test_what_came_while_a_run_was_made_is_cut_afterwards_and_asked_for_once(bench):
+    name = work.begin(bench, form(bench))
+    cut(bench, name)
+    later = Bench(bench.outputs, bench.places, Queue(bench.outputs, bench.places))
+    file = file_of(bench.folder(name, "cropping"))
+    change(file, "1 a cat.png", {"do": "boxes", "boxes": [[5, 5, 30, 30]]}, (90, 60), (48, 48))
+    window = look(later, Thumbnails(later.places), Window(run=name)).window
+    for _ in range(3):
+        assert [standing.name for standing in later.queue.all()] == [name]
+        later.queue.stop(later.queue.all()[0].id)
+        window = look(later, Thumbnails(later.places), window).window
 
 
 def test_runs_of_pictures_that_may_not_be_read_are_not_shown(bench, tmp_path):
