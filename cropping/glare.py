@@ -14,7 +14,7 @@ SPOTS = 6  # of every level, the largest
 SOFT = (0.003, 0.09)  # whiteness a px, at that scale: less is flat, more is the edge of something
 UNEQUAL = 0.25  # most that a glare's rises in the channels differ, of the largest
 # Of `Spot.measures`, fitted by benchmarks/cropping/scan_fit.py; the last one alone.
-WEIGHTS = (4.738, 4.986, 1.354, -10.04, 2.504, 79.65, -94.51)
+WEIGHTS = (6.241, 3.873, 1.723, -16.19, 2.952, 100.4, -117.9)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,12 @@ SETS = {  # the code of pages and damage, and the seed
     "fresh": (scan_pages.page, scan_damage.DAMAGES, 15),
     "unseen": (scan_unseen.page, scan_unseen.DAMAGES, 14),
 }
-BEFORE = """Earlier sets of the unseen code, each judged once. Seed 13, 2026-11-21, 80 clean pages, 40 of
-each kind, with the finders before these: creases found 70.0% (60.0% in place), glare 97.5%, gutters
-72.5%, shading 70.0%, clean pages flagged 6.2%; 90% of creases and under 5% of clean pages were
-wanted. The development set has had more kinds of creases since then (widths, tints, softness, wear,
-bows), written by somebody who had read the code of the unseen ones; that code was not changed.
+BEFORE = """Earlier sets of the unseen code, each judged once. Seed 13, 2026-11-21, 80 clean
+pages and 40 of each kind, with the finders before these: creases found 70.0% (60.0% in place),
+glare 97.5%, gutters 72.5%, shading 70.0%, clean pages flagged 6.2%; 90% of creases and under 5%
+of clean pages were wanted. The development set has had more kinds of creases since then
+(widths, tints, softness, wear, bows), by somebody who had read the code of the unseen ones;
+that code was not changed.
 """
 SEEN = {"gutter": 0.05, "crease": 0.05, "glare": 0.1, "shading": 0.05}
 """Least mean change of brightness, 0..1, in its place, for damage to be worth the name: a
