@@ -100,6 +100,15 @@ def take(address: str, film: str) -> None:
         browser.close()
 
 
+def _crop(window: Any) -> None:
+    """A rectangle that has the keyboard; on a phone the pictures are below the form."""
+    first = window.locator(".crop-window").first
+    first.wait_for()
+    if window.viewport_size["width"] < 800:
+        window.locator("#crop-summary").evaluate("(one) => one.scrollIntoView()")
+    first.evaluate("(one) => one.focus({preventScroll: true})")
+
+
 def _invert(window: Any) -> None:
     """On a phone the run is below the form."""
     window.locator("#invert-strip img").first.wait_for()
@@ -128,7 +137,7 @@ def denoise_scene(window: Any) -> None:
         window.locator("#denoise-press").evaluate("(button) => button.scrollIntoView()")
 
 
-SCENES = {"invert": _invert, "guidance": _guidance, "denoise": denoise_scene}
+SCENES = {"crop": _crop, "invert": _invert, "guidance": _guidance, "denoise": denoise_scene}
 """What is clicked in a tab before its picture is taken."""
 
 
