@@ -150,7 +150,8 @@ def _elem_id(setting: str) -> str:
 
 
 def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
-    model, data = (asked.fields[_at(key)] for key in ("model", "data"))
+    keys = ("model", "data", "word", "overwrite")
+    model, data, word, anew = (asked.fields[_at(key)] for key in keys)
 
     @guarded
     def begin(*values: Any) -> Any:
@@ -164,7 +165,7 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
 
     @guarded
     def restart(*values: Any) -> Any:
-        before, after = values, form.started(str(values[_at("model")]), values)
+        before, after = values, form.started(values)
         return [gr.skip() if a == b else b for a, b in zip(before, after, strict=True)]
 
     def choices() -> Any:
@@ -174,7 +175,8 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
     started.then(None, js=_SCROLL, api_visibility="private")
     data.change(look, data, asked.pictures, **QUIET)
     data.focus(choices, None, data, **QUIET)
-    model.input(restart, asked.fields, asked.fields, **QUIET)
+    chosen = [model.input, anew.input, word.blur]
+    gr.on(chosen, restart, asked.fields, asked.fields, **QUIET)
 
 
 def _at(setting: str) -> int:

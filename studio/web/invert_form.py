@@ -113,6 +113,15 @@ STARTS: dict[str, dict[str, Value]] = {
     "": {},
 }
 """What a form begins with for a model: experiments/storybook.yaml's, else the defaults."""
+ANEW: dict[str, Value] = {
+    "num_vectors": "1",
+    "train.learning_rate": "0.005",
+    "train.optimizer": "adamw",
+    "train.timesteps": "0.3, 1",
+    "templates": "a [name]\na picture of a [name]\na painting of a [name]",
+    "previews.prompts": "a [name]\na picture of a [name]",
+}
+"""What it begins with besides where a word is learned anew: experiments/debias-cat.yaml's."""
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -282,17 +291,22 @@ def begin(data: str = "") -> list[Value]:
     return list((values | STARTS["storybook"] | {"word": "", "data": data}).values())
 
 
-def started(model: str, values: Sequence[Value]) -> list[Value]:
-    """The fields' content for another model: what still stood as it began, begins anew."""
+def started(values: Sequence[Value]) -> list[Value]:
+    """The fields' content for the model and the kind of word in it: what still stood as it began
+    for another, begins anew. A word that is learned anew begins with what it means."""
     keys = [field.setting for field in FIELDS]
+    now = dict(zip(keys, values, strict=True))
     default = dict(zip(keys, filled({"word": "<w>"})[0], strict=True))
-    wanted = default | STARTS.get(model, {})
-    untouched = [default | start for start in STARTS.values()]
-    movable = {key for start in STARTS.values() for key in start}
-    return [
-        wanted[key] if key in movable and any(u[key] == now for u in untouched) else now
-        for key, now in zip(keys, values, strict=True)
-    ]
+    starts = [start | anew for start in STARTS.values() for anew in ({}, ANEW)]
+    wanted = default | STARTS.get(str(now["model"]), {}) | (ANEW if now["overwrite"] else {})
+    for key in {key for start in starts for key in start}:
+        if any((default | start)[key] == now[key] for start in starts):
+            now[key] = wanted[key]
+    if now["overwrite"]:
+        now["initial_words"] = now["initial_words"] or now["word"]
+    elif now["initial_words"] == now["word"]:
+        now["initial_words"] = ""
+    return list(now.values())
 
 
 def readable(problem: str) -> str:

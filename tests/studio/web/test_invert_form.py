@@ -82,11 +82,23 @@ def test_only_what_differs_from_the_defaults_is_written(filled_in):
 
 def test_another_model_begins_otherwise_but_leaves_what_was_written(filled_in):
     before = filled_in(model="sd-1-5", train__steps="77")
-    after = dict(zip(KEYS, form.started("sd-1-5", before), strict=True))
+    after = dict(zip(KEYS, form.started(before), strict=True))
     assert after["train.learning_rate"] == "0.005" and after["train.optimizer"] == "adamw"
     assert after["train.steps"] == "77" and after["word"] == "fox"
-    back = dict(zip(KEYS, form.started("storybook", list(after.values())), strict=True))
-    assert back["train.learning_rate"] == "0.03" and back["train.steps"] == "77"
+    back = form.started(list((after | {"model": "storybook"}).values()))
+    assert back == filled_in(train__steps="77")
+
+
+def test_a_word_that_is_learned_anew_begins_with_what_it_means(filled_in):
+    after = form.started(filled_in(overwrite=True))
+    section = form.section_of(after)
+    assert section["word"] == "fox" and section["initial_words"] == "fox"
+    assert section["num_vectors"] == 1 and section["templates"][0] == "a [name]"
+    assert all(
+        "style" not in text for text in (*section["templates"], *section["previews"]["prompts"])
+    )
+    unticked = dict(zip(KEYS, after, strict=True)) | {"overwrite": False}
+    assert form.started(list(unticked.values())) == filled_in()
 
 
 BAD = {
