@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -130,7 +131,9 @@ def serve(bench: Bench, port: int, login: tuple[str, str] | None = None) -> gr.B
     Raises:
         OSError: when the port is taken.
     """
-    os.environ["GRADIO_TEMP_DIR"] = str(bench.outputs / STUDIO / "files")
+    files = bench.outputs / STUDIO / "files"
+    shutil.rmtree(files, ignore_errors=True)  # copies that gradio made for pages that are closed
+    os.environ["GRADIO_TEMP_DIR"] = str(files)
     page = build(bench)
     page.queue(api_open=False, default_concurrency_limit=8)
     page.launch(

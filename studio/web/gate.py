@@ -28,6 +28,9 @@ class Gate:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # the page opens none
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -57,7 +60,8 @@ def _refusal(scope: Scope) -> str:
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{headers['host']}":
         return "This studio answers to its own page only."
-    if headers.get("sec-fetch-site", "same-origin") == "cross-site":
+    follows_link = scope["path"] == "/" and headers.get("sec-fetch-dest") == "document"
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not follows_link:
         return "This studio answers to its own page only."
     asked = scope["path"]
     if re.match(r"/gradio_api/(file=\w+:|proxy=|vibe|process_recording)", asked):

@@ -101,6 +101,7 @@ def test_the_page_may_load_from_here_only(studio):
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Dest": "document"},
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
@@ -118,6 +119,12 @@ def test_localhost_is_this_machine_too(studio):
     port = urllib.parse.urlsplit(studio.url).port
     host = f"localhost:{port}"
     assert ask(studio, "/", Host=host, Origin=f"http://{host}")[0] == 200
+
+
+def test_a_link_elsewhere_may_open_the_page(studio):
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "document"}
+    assert ask(studio, "/?tab=runs", **link)[0] == 200
+    assert ask(studio, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="iframe")[0] == 403
 
 
 @pytest.mark.parametrize(

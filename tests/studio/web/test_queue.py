@@ -2,6 +2,9 @@
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -274,3 +277,42 @@ def test_a_studio_that_is_started_again_goes_on(packages, tmp_path):
         assert lines(second, "long")[made]["process"] != lines(second, "long")[0]["process"]
     finally:
         second.close()
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from studio.web.places import Places
+from studio.web.queue import Queue
+if __name__ == "__main__":
+    outputs = Path(sys.argv[1])
+    queue = Queue(outputs, Places([], outputs), {"slow": "fake_slow"}, warm=False)
+    queue.start()
+    queue.submit({"name": "orphan", "slow": {"steps": 2000, "seconds": 0.02}}, "count")
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_studio_was_doing_is_interrupted_and_goes_on(packages, tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+    outputs = tmp_path / "outputs"
+    path = os.pathsep.join([str(packages), str(Path(__file__).resolve().parents[3])])
+    server = subprocess.Popen(
+        [sys.executable, str(script), str(outputs)], env={**os.environ, "PYTHONPATH": path}
+    )
+    folder = outputs / "orphan" / "slow"
+    until(lambda: (folder / "metrics.jsonl").exists(), 60)
+    server.kill()
+    server.wait()
+    told = folder / "manifest.json"
+    until(lambda: json.loads(told.read_text())["status"] == "interrupted")
+    queue = new_queue(outputs)
+    try:
+        standing = until(lambda: (s := queue.of("orphan")) and s.done > 1 and s)
+        queue.stop(standing.id)
+        assert ended(queue, standing.id).status == "stopped"
+        steps = [line["step"] for line in lines(queue, "orphan")]
+        assert steps == list(range(len(steps)))
+    finally:
+        queue.close()
