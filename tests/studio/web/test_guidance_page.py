@@ -15,6 +15,11 @@ from lab.run import write_json
 from lab.video import read_video
 
 IMAGE = ".gd-stage:nth-of-type({}) .gd-picture img"
+MOVED = """(range, place) => {
+  range.value = place;
+  range.dispatchEvent(new Event("input", {bubbles: true}));
+  return document.querySelector(".gd-picture img").dataset.scale;
+}"""
 SCALES = [Decimal(k) / 4 for k in range(41)]
 
 
@@ -96,6 +101,9 @@ def test_the_slider_shows_the_file_of_its_scale_at_once(page, studio, foreign):
         page.keyboard.press("ArrowRight")
     slider.fill("28")
     at(page, "7")
+    slider.fill("0")
+    at(page, "0")
+    assert slider.evaluate(MOVED, 28) == "7"  # before anything else can happen in the page
     page.get_by_role("button", name="4.13").click()  # a transition
     at(page, "4.25")
     cursor = page.locator(".gd-chart .cursor")
