@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.formats import load_embedding
-from inversion import job
-from inversion.config import Config
 from lab.config import load_experiment
-from lab.run import Run
 from studio import cli
 
 SETTINGS = """\
@@ -96,7 +93,7 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     assert page.locator("#invert-charts svg").count() == 2
     assert page.locator("#invert-nearest .pw-near").count() == 10
 
-    word = _whole(studio, tmp_path)
+    word = _whole(page, studio)
     learned = studio.outputs / "noise" / "inversion" / "noise.safetensors"
     assert learned.read_bytes() == word.read_bytes()  # stopped and gone on with, to the same bits
 
@@ -118,12 +115,10 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     wait_for(page, lambda: prompt.input_value() == "ab <noise>")
 
 
-def _whole(studio, folder) -> Path:
-    """The same experiment file, run in one go."""
+def _whole(page, studio) -> Path:
+    """The word of the same experiment, run in one go under another name."""
     file = studio.outputs / ".studio" / "noise.yaml"
-    config = load_experiment(file, [], cli.models(cli.JOBS)).sections["inversion"]
-    assert isinstance(config, Config)
-    with Run(folder / "whole", "noise", "inversion") as run:
-        for _ in job.run(config, run):
-            pass
-    return run.folder / "noise.safetensors"
+    section = load_experiment(file, [], cli.models(cli.JOBS)).written["inversion"]
+    ticket = studio.bench.queue.submit({"name": "whole", "inversion": section}, "in one go")
+    wait_for(page, lambda: studio.bench.queue.standing(ticket).status == "done")
+    return studio.outputs / "whole" / "inversion" / "noise.safetensors"
