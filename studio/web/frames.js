@@ -100,6 +100,7 @@ function draw() {
   slider.value = shown;
   slider.setAttribute("aria-valuetext", frame.said);
   grid.dataset.shown = whole ? shown : "";
+  grid.dataset.key = value.key;
 }
 
 function show(index) {
