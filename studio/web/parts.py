@@ -68,7 +68,9 @@ def said(error: Exception) -> Any:
     else:
         sentence = UNFORESEEN
         traceback.print_exception(error, file=sys.stderr)
-    gr.Warning(html.escape(sentence[:1].upper() + sentence[1:]).replace("\n", "<br>"), title="")
+    if sentence.partition(" ")[0].isalpha():  # a word, and not a path
+        sentence = sentence[0].upper() + sentence[1:]
+    gr.Warning(html.escape(sentence).replace("\n", "<br>"), title="Please look again")
     return gr.skip()
 
 

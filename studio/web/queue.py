@@ -107,8 +107,10 @@ class Queue:
                 raise UserError("the studio is being closed")
             for ticket in self._tickets:
                 if ticket.name == name and ticket.status in OPEN and set(ticket.jobs) & set(jobs):
-                    state = "runs already" if ticket.status == "running" else "waits already"
-                    raise UserError(f"{name} {state}; stop it first, or choose another name")
+                    state = "under way" if ticket.status == "running" else "waiting"
+                    raise UserError(
+                        f"the run {name} is {state} already; stop it first, or choose another name"
+                    )
             written(file, experiment, self._models())
             ticket = Ticket(secrets.token_hex(8), name, jobs, what[:200])
             waiting = [k for k, t in enumerate(self._tickets) if t.status == "waiting"]
@@ -251,5 +253,5 @@ class Queue:
         with self._news:
             ticket.status, ticket.sentence, ticket.ended = status, sentence, time.time()
             if self._closing and status == "stopped" and not ticket.stopping:
-                ticket.status = "waiting"
+                ticket.status, ticket.ended = "waiting", 0.0
             self._save()

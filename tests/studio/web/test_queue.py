@@ -254,7 +254,7 @@ def test_a_mistake_is_said_and_nothing_is_queued(queue, experiment, sentence):
 
 def test_one_run_is_not_begun_twice(queue):
     first = running(queue, "twice")
-    with pytest.raises(UserError, match="twice runs already; stop it first"):
+    with pytest.raises(UserError, match="the run twice is under way already; stop it first"):
         queue.submit({"name": "twice", "slow": {}}, "again")
     queue.stop(first)
     ended(queue, first)
