@@ -176,7 +176,7 @@ def _wire(bench: Bench, asked: _Form, shown: View, run: gr.State) -> None:
     data.change(look, data, asked.pictures, **QUIET)
     data.focus(choices, None, data, **QUIET)
     chosen = [model.input, anew.input, word.blur]
-    gr.on(chosen, restart, asked.fields, asked.fields, **QUIET)
+    gr.on(chosen, restart, asked.fields, asked.fields, trigger_mode="always_last", **QUIET)
 
 
 def _at(setting: str) -> int:

@@ -166,7 +166,7 @@ def view(bench: Bench, run: gr.State) -> View:
 
     watched = [run, parts.which, parts.seen]
     gr.on([timer.tick, standing.outputs[0].change], refresh, watched, parts.outputs, **QUIET)
-    parts.which.input(refresh, watched, parts.outputs, **QUIET)
+    parts.which.input(refresh, watched, parts.outputs, trigger_mode="always_last", **QUIET)
     run.change(turned, [run, parts.which], [picker, *parts.outputs], **QUIET)
     picker.input(lambda name: name or "", picker, run, **QUIET)
     picker.focus(lambda: gr.Dropdown(choices=start.run_choices(bench)), None, picker, **QUIET)
@@ -293,7 +293,9 @@ def _wire(bench: Bench, run: gr.State, parts: _Parts) -> None:
 
     inputs = [run, parts.which, parts.program]
     busy: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    parts.program.input(prepare, inputs, [parts.download, parts.use], **busy)
+    parts.program.input(
+        prepare, inputs, [parts.download, parts.use], trigger_mode="always_last", **busy
+    )
     parts.report.expand(unfold, run, parts.frame, **busy)
     page = Context.root_block
     if page is not None:
