@@ -13,7 +13,7 @@ from studio.web import crop_work as work
 from studio.web.bench import Bench
 from studio.web.crop_board import Thumbnails
 from studio.web.crop_edits import change, file_of
-from studio.web.crop_read import ON_A_PAGE, order_of, page_of
+from studio.web.crop_read import ON_A_PAGE, order_of, page_of, read_crops
 from studio.web.crop_show import Window, look, refused, updates
 from studio.web.queue import Queue
 
@@ -131,3 +131,25 @@ def test_a_refused_edit_puts_the_browser_back(bench, form, cut):
     assert shown[1]["cards"] and updates(seen, shown[0])[1] == gr.skip()
     again = refused(seen, shown[0])
     assert again[1]["cards"] == shown[1]["cards"] and again[1] != shown[1]
+
+
+def test_what_is_doubtful_is_said_in_few_words(bench, form, cut, crops_of):
+    root = bench.places.roots[0]
+    (root / "4 again.png").write_bytes((root / "1 a cat.png").read_bytes())
+    (root / "5 broken.png").write_bytes(b"no picture")
+    name = work.begin(bench, form(bench, size=128))
+    cut(bench, name)
+    crops = crops_of(bench)
+    assert ("warn", "looks like 1 a cat.png") in crops.card("4 again.png").badges
+    assert ("warn", "too small, enlarged 2.1×") in crops.card("1 a cat.png").badges
+    assert len(crops.problems) == 1 and "5 broken.png" in crops.problems[0]
+    assert all(card.name != "5 broken.png" for card in crops.cards)
+    folder = bench.folder(name, "cropping")
+    (folder / "crops.jsonl").unlink()  # as while the run is being made again
+    meanwhile = read_crops(folder, crops)
+    assert meanwhile is not None and meanwhile.cards == crops.cards
+    work.begin(bench, form(bench, size=128, twice=True))
+    cut(bench, name)
+    again = crops_of(bench).card("4 again.png")
+    assert ("out", "left out: like 1 a cat.png") in again.badges and again.is_out
+    assert order_of(crops_of(bench), "out") == ["4 again.png"]
