@@ -1,5 +1,6 @@
 """The form of the tab Crop, as an experiment, and an experiment as the form."""
 
+import itertools
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,7 @@ WAYS: dict[str, dict[str, Any]] = {
 ALL_DAMAGE = ["gutter", "crease", "glare", "shading"]
 TEXTS = (".txt",)
 _MOST_FOLDERS = 200
+_MOST_LOOKS = 1000  # folders: somebody may let the studio read all that is theirs
 _DEEPEST = 3
 
 
@@ -207,9 +209,12 @@ def pictures_in(folder: Path) -> list[Path]:
 def folders_of(places: Places) -> list[str]:
     """The folders with pictures that may be read, as one would type them, results left out."""
     found: list[str] = []
+    looked = itertools.count()
 
     def look(folder: Path, depth: int) -> None:
-        if len(found) >= _MOST_FOLDERS or folder == places.outputs or not folder.is_dir():
+        if len(found) >= _MOST_FOLDERS or next(looked) >= _MOST_LOOKS:
+            return
+        if folder == places.outputs or not folder.is_dir():
             return
         try:
             if pictures_in(folder):
