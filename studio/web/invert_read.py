@@ -9,6 +9,7 @@ from typing import Any
 from inversion.config import Config, variants
 from inversion.stopping import Measured, early_ending, how_it_ended, is_enough, planned_ending
 from lab.errors import UserError
+from studio.web.listing import is_held
 
 Curve = tuple[tuple[int, float], ...]
 """(step, value) pairs, the steps rising."""
@@ -110,16 +111,18 @@ def read_learning(folder: Path) -> Learning:
         words = [_word(folder, config, one, lines) for one in variants(config)]
     except (AttributeError, LookupError, TypeError, ValueError):
         raise UserError(f"the files of {folder.parent.name} are damaged; learn it again") from None
-    report = folder / REPORT
+    report, status = folder / REPORT, str(manifest.get("status", "waiting"))
+    if status == "running" and not is_held(folder):
+        status = "interrupted"  # killed: it could not say so
     return Learning(
         name=folder.parent.name,
         folder=folder,
-        status=str(manifest.get("status", "waiting")),
+        status=status,
         failure=str(manifest.get("failure", "")),
         config=config,
         words=tuple(words),
         notes=tuple(map(str, manifest.get("notes", ()))),
-        report=report if report.exists() and manifest.get("status") == "complete" else None,
+        report=report if report.exists() and status == "complete" else None,
     )
 
 

@@ -21,6 +21,7 @@ from lab.page import picture
 from lab.run import Run
 from studio.web.bench import Bench
 from studio.web.invert_form import Value, readable, section_of
+from studio.web.listing import is_held
 from studio.web.places import Places, short
 
 JOB = "inversion"
@@ -98,8 +99,8 @@ def at_work(bench: Bench) -> str:
     for standing in bench.queue.all():
         if JOB in standing.jobs and standing.status == "running":
             return standing.name
-    for name, _ in run_choices(bench)[:10]:
-        if Run(bench.outputs, name, JOB).read_manifest().get("status") == "running":
+    for name, _ in run_choices(bench):
+        if is_held(bench.outputs / name / JOB):
             return name
     return ""
 

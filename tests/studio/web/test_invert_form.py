@@ -9,6 +9,7 @@ from PIL import Image
 
 from inversion.config import Config
 from lab.errors import UserError
+from lab.run import Run
 from studio.web import invert_form as form
 from studio.web import invert_start as start
 from studio.web.bench import Bench
@@ -206,12 +207,15 @@ def test_the_same_form_again_goes_on_with_the_same_run(bench, filled_in):
 def test_who_opens_the_page_finds_what_is_being_learned(bench):
     """In a terminal, too: the folder says so."""
     assert start.at_work(bench) == ""
-    for name, status in (("old", "complete"), ("new", "running"), ("cut", "interrupted")):
+    for name, status in (("old", "complete"), ("killed", "running")):
         folder = bench.outputs / name / "inversion"
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps({"status": status}))
-    assert start.at_work(bench) == "new"
-    assert {name for name, _ in start.run_choices(bench)} == {"old", "new", "cut"}
+    with Run(bench.outputs, "new", "inversion") as run:
+        run.is_complete("a key")
+        assert start.at_work(bench) == "new"
+    assert start.at_work(bench) == ""
+    assert {name for name, _ in start.run_choices(bench)} == {"old", "new", "killed"}
 
 
 def test_every_field_has_help_that_no_browser_takes_for_tags():

@@ -51,7 +51,9 @@ def bench(tmp_path):
 
 def test_a_run_is_read_while_it_writes(written):
     folder = written(12)
-    (word,) = read_learning(folder).words
+    learning = read_learning(folder)
+    assert learning.status == "interrupted"  # it says running, and nobody holds its lock
+    (word,) = learning.words
     assert word.step == 12 and word.objective == ((0, 0.5), (5, 0.4), (10, 0.3))
     assert word.best_step == 10 and word.norm[-1] == (12, 13.0) and not word.finished
     with (folder / "metrics.jsonl").open("a") as file:
