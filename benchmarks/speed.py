@@ -132,8 +132,8 @@ def all_things(
     things = {}
     for name, dtype in calls.PRODUCT.items():
         if dtype == torch.float32 or has_bf16(sd.device):
-            call, work = calls.product_call(sd.device, dtype)
-            things[PRODUCT.format(name)] = Thing(call, 1, "products", work)
+            call, count, work = calls.product_call(sd.device, dtype)
+            things[PRODUCT.format(name)] = Thing(call, count, "products", count * work)
     cost = calls.operations(sd)
     for count in sizes:
         things[EVALUATION.format(count)] = evaluation(sd, count, cost[0])

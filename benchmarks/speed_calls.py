@@ -86,12 +86,13 @@ def operations(sd: StableDiffusion) -> tuple[float, float]:
     return counted[0], counted[1]
 
 
-def product_call(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
-    """A product of two matrices of random numbers, and its operations."""
+def product_call(device: torch.device, dtype: torch.dtype) -> tuple[Call, int, float]:
+    """Products of two matrices of random numbers, how many, and the operations of each."""
     side = SIDES["cuda" if device.type == "cuda" else "cpu"]
+    count = 20 if device.type == "cuda" else 1
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
-    return lambda: torch.mm(a, b, out=out), 2.0 * side**3
+    return lambda: [torch.mm(a, b, out=out) for _ in range(count)], count, 2.0 * side**3
 
 
 def evaluation_call(sd: StableDiffusion, count: int, times: int) -> Call:
