@@ -34,6 +34,7 @@ def theme() -> gr.themes.Base:
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
         body_background_fill="*neutral_50",
+        background_fill_primary="*neutral_50",  # the login's ground, which is told no style sheet
         body_background_fill_dark="*neutral_950",
         block_background_fill="white",
         block_background_fill_dark="*neutral_900",
