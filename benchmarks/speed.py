@@ -29,8 +29,8 @@ TRAIN, TABLE = "training step, rows only (ours)", "training step, full table"
 UNET, ENCODER = "the U-Net forward", "text encoder, forward and backward"
 MEASURE, HELD_OUT = "measuring the objective", "the same, a quarter held out"
 EVALUATION, DECODING, PRODUCT = "U-Net, {} at once", "decoding, {} at once", "matrix product, {}"
-CHANNELS_LAST = "channels last"
-HEAD = ("what", "takes", "a second", "TFLOP/s", "of the peak", "memory", "compared")
+CONVOLUTION, CHANNELS_LAST = "3 x 3 convolution, {}", "channels last"
+HEAD = ("what", "takes", "a second", "TFLOP/s", "of product", "of conv", "memory", "compared")
 Seconds = dict[str, list[float]]
 
 
@@ -134,6 +134,8 @@ def all_things(
         if dtype == torch.float32 or has_bf16(sd.device):
             call, count, work = calls.product_call(sd.device, dtype)
             things[PRODUCT.format(name)] = Thing(call, count, "products", count * work)
+            call, count, work = calls.convolution_call(sd.device, dtype)
+            things[CONVOLUTION.format(name)] = Thing(call, count, "convolutions", count * work)
     cost = calls.operations(sd)
     for count in sizes:
         things[EVALUATION.format(count)] = evaluation(sd, count, cost[0])
@@ -182,16 +184,24 @@ def compared(things: Mapping[str, Thing], seconds: Seconds, size: int) -> dict[s
 
 
 def table(
-    things: Mapping[str, Thing], seconds: Seconds, memory: Mapping[str, float], size: int, peak: str
+    things: Mapping[str, Thing],
+    seconds: Seconds,
+    memory: Mapping[str, float],
+    size: int,
+    numbers: str,
 ) -> str:
     said = compared(things, seconds, size)
-    best = things[peak].operations / spread(seconds[peak]).median
+    peaks = [
+        things[name].operations / spread(seconds[name]).median
+        for name in (PRODUCT.format(numbers), CONVOLUTION.format(numbers))
+    ]
     rows = []
     for name, thing in things.items():
         middle = spread(seconds[name])
         speed = thing.operations / middle.median
         rate = f"{three_digits(thing.count / middle.median)} {thing.unit}" if thing.unit else ""
-        work = [f"{speed / 1e12:.3g}", f"{speed / best:.0%}"] if speed else ["", ""]
+        work = [f"{speed / 1e12:.3g}", *(f"{speed / peak:.0%}" for peak in peaks)]
+        work = work if speed else [""] * 3
         held = measuring.megabytes(memory[name])
         rows.append([name, measuring.seconds(middle), rate, *work, held, said.get(name, "")])
     return measuring.markdown(HEAD, rows)
@@ -220,7 +230,7 @@ def goals(things: Mapping[str, Thing], seconds: Seconds, size: int) -> str:
 
 def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: int) -> str:
     dtype = str(sd.dtype).removeprefix("torch.")
-    peak = PRODUCT.format(dtype if PRODUCT.format(dtype) in things else "bfloat16")
+    numbers = dtype if PRODUCT.format(dtype) in things else "bfloat16"
     side = calls.SIDES["cuda" if sd.device.type == "cuda" else "cpu"]
     kind = "allocated on the GPU" if sd.device.type == "cuda" else "needed for tensors, counted"
     how = measuring.paragraph(f"""Median (quartiles) of {options.rounds} rounds; in each, everything
@@ -229,11 +239,13 @@ def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: i
         predictions at once, decoded and written; the loop calls diffusers' pipeline for each of
         {things[PIPELINE].count} pictures. A training step: {options.batch_size} pictures,
         {calls.VECTORS} vectors; the full table as in diffusers' example, its pictures in memory.
-        *Of the peak*: TFLOP/s of the {peak} of {side:,} x {side:,} random numbers in the same
-        rounds. *Memory*: the most that was {kind}, in one call, beyond what was there before.""")
+        *Of product, of conv*: the share of what is reached, in the same rounds and in {numbers},
+        by the product of two matrices of {side:,} x {side:,} random numbers, and by a 3 x 3
+        convolution of {calls.CHANNELS} channels: their libraries are not equally good everywhere.
+        *Memory*: the most that was {kind}, in one call, beyond what was there before.""")
     head = f"# Speed{', at the size of Stable Diffusion 1.x' if options.real_size else ''}"
     return "\n\n".join([
-        head, measuring.described(facts), how, table(things, seconds, memory, size, peak),
+        head, measuring.described(facts), how, table(things, seconds, memory, size, numbers),
         goals(things, seconds, size),
     ]) + "\n"  # fmt: skip
 

@@ -37,6 +37,7 @@ Call = Callable[[], Any]
 ENDLESS, PICTURES, VECTORS = 10**9, 12, 4
 PRODUCT = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SIDES = {"cpu": 2048, "cuda": 8192}
+CHANNELS = 256
 CAPTION = "a cat on a wall, at night, number {}"
 
 
@@ -93,6 +94,20 @@ def product_call(device: torch.device, dtype: torch.dtype) -> tuple[Call, int, f
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
     return lambda: [torch.mm(a, b, out=out) for _ in range(count)], count, 2.0 * side**3
+
+
+def convolution_call(device: torch.device, dtype: torch.dtype) -> tuple[Call, int, float]:
+    """3 x 3 convolutions of random numbers in the middle of a U-Net's sizes; as `product_call`."""
+    pictures, count = (64, 20) if device.type == "cuda" else (4, 1)
+    x = torch.randn(pictures, CHANNELS, 32, 32, device=device).to(dtype)
+    conv = torch.nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, device=device, dtype=dtype)
+
+    @torch.no_grad()
+    def call() -> None:
+        for _ in range(count):
+            conv(x)
+
+    return call, count, 2.0 * x.numel() * CHANNELS * 9
 
 
 def evaluation_call(sd: StableDiffusion, count: int, times: int) -> Call:
