@@ -27,9 +27,14 @@ def pictures(tmp_path):
 
 
 def begin(page, studio, pictures, name: str) -> None:
-    """Drop the pictures and find their crops."""
+    """Drop the pictures and find their crops, after two mistakes."""
     page.goto(f"{studio.url}?tab=crop")
     page.wait_for_selector("body[data-studio=ready]")
+    page.locator("#crop-press").click()
+    page.get_by_text("Drop some pictures first").wait_for()
+    page.locator("#crop-source input").fill("/etc")
+    page.locator("#crop-source input").press("Enter")
+    page.get_by_text("/etc is outside of the folders").first.wait_for()
     page.set_input_files("#crop-files input[type=file]", pictures)
     page.get_by_text("3 pictures; drop more").wait_for()
     page.locator("#crop-name input, #crop-name textarea").fill(name)
@@ -163,13 +168,3 @@ def test_with_the_keyboard_alone_and_found_again_in_another_window(page, studio,
     dog.get_by_text("left out").wait_for()
     settled(page)
     assert set(cut(studio, "keys")) == {"1 a cat.png", "3 a tent.png"}
-
-
-def test_mistakes_are_sentences_on_the_page(page, studio, pictures):
-    page.goto(f"{studio.url}?tab=crop")
-    page.locator("#crop-press").click()
-    page.get_by_text("Drop some pictures first").wait_for()
-    page.locator("#crop-source input").fill("/etc")
-    page.locator("#crop-source input").press("Enter")
-    page.get_by_text("outside of the folders").first.wait_for()
-    assert "Traceback" not in page.content()
