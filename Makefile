@@ -1,15 +1,20 @@
 # `make demo` crops, learns a word and films the guidance scale, offline, on any machine.
-# `make test` runs the tests, `make check` the linters. Each makes its own .venv first, once.
+# `make studio` opens the page in the browser. `make test` runs the tests, `make check` the linters.
+# Each makes its own .venv first, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DECLARED := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check format schema docs pictures clean help
+.PHONY: demo studio test check format schema docs pictures clean help
 .NOTPARALLEL:
 
 demo: .venv/.installed
 	$(BIN)/pseudoword run experiments/storybook.yaml
+
+# Everything in the browser. Ctrl-C ends it.
+studio: .venv/.installed
+	@$(BIN)/pseudoword studio
 
 test: .venv/.installed-test
 	$(BIN)/python -m pytest $(ARGS)
@@ -42,7 +47,7 @@ clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 
 help:
-	@echo "make demo | test | check | format | schema | docs | pictures | clean"
+	@echo "make demo | studio | test | check | format | schema | docs | pictures | clean"
 
 # A stamp is newer than what it was made from, so the second call is quick.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
