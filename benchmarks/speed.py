@@ -228,7 +228,7 @@ def goals(things: Mapping[str, Thing], seconds: Seconds, size: int) -> str:
         {times(least)} times that floor with the text encoder's forward and backward.""")
 
 
-def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: int) -> str:
+def report(sd: StableDiffusion, options, facts, things, seconds, memory, first, size: int) -> str:
     dtype = str(sd.dtype).removeprefix("torch.")
     numbers = dtype if PRODUCT.format(dtype) in things else "bfloat16"
     side = calls.SIDES["cuda" if sd.device.type == "cuda" else "cpu"]
@@ -246,8 +246,15 @@ def report(sd: StableDiffusion, options, facts, things, seconds, memory, size: i
     head = f"# Speed{', at the size of Stable Diffusion 1.x' if options.real_size else ''}"
     return "\n\n".join([
         head, measuring.described(facts), how, table(things, seconds, memory, size, numbers),
-        goals(things, seconds, size),
+        goals(things, seconds, size), *translating(first),
     ]) + "\n"  # fmt: skip
+
+
+def translating(first: Mapping[str, float]) -> list[str]:
+    """How long the first calls of what is compiled took, where something is."""
+    each = [f"{name}: {took:.0f} s" for name, took in first.items() if "compiled" in name]
+    said = measuring.paragraph(f"Translated at the first call ({'; '.join(each)}).")
+    return [said] if each else []
 
 
 def main() -> None:
@@ -260,16 +267,18 @@ def main() -> None:
     sizes = options.sizes or sorted({1, 2, *tried})
     with tempfile.TemporaryDirectory() as folder:
         things = all_things(sd, options, sizes, size, Path(folder))
-        memory = {}
+        memory, first = {}, {}
         for name, thing in things.items():
+            begin = measuring.clock(sd.device)
             memory[name] = memory_of(sd.device, thing.call)
+            first[name] = measuring.clock(sd.device) - begin
         made = {name: thing.call for name, thing in things.items()}
         seconds = measuring.interleaved(made, options.rounds, options.warmups, sd.device)
-    text = report(sd, options, facts, things, seconds, memory, size)
+    text = report(sd, options, facts, things, seconds, memory, first, size)
     numbers = {
         "machine": facts, "model": sd.fingerprint, "dtype": str(sd.dtype), "batch_size": size,
         "steps": options.steps, "scales": options.scales, "training_batch": options.batch_size,
-        "seconds": seconds, "memory": memory,
+        "seconds": seconds, "memory": memory, "first": first,
         "operations": {name: thing.operations for name, thing in things.items()},
     }  # fmt: skip
     kind = "" if sd.device.type == "cpu" else f"-{sd.device.type}"

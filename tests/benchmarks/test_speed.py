@@ -40,7 +40,9 @@ def test_everything_has_a_line(script, sd, tmp_path, monkeypatch):
     made = {name: thing.call for name, thing in things.items()}
     seconds = speed.measuring.interleaved(made, 1, 0)
     facts = speed.measuring.machine("cpu")
-    text = speed.report(sd, options(), facts, things, seconds, memory, 2)
+    first = {"U-Net, compiled": 61.4, "U-Net": 1.0}
+    text = speed.report(sd, options(), facts, things, seconds, memory, first, 2)
+    assert "Translated at the first call (U-Net, compiled: 61 s)." in text
     for name in (speed.OURS, speed.PIPELINE, speed.TRAIN, speed.TABLE, speed.HELD_OUT):
         assert f"| {name} | " in text
     assert text.count("\n| ") == len(things) + 2  # head and line
