@@ -19,7 +19,7 @@ NEAR = 6  # px that a fold may be beside its line
 STEP = 1.5  # px along it
 RIDGE = 0.03  # least brightness, 0..1, by which a fold differs from its surroundings
 SHORTEST_RUN = 9  # steps: dots in a row are no fold
-LEAST_SHARE, LONGEST_LEAD = 0.25, 0.2  # of a line with, and before, its fold: others are not asked
+LEAST_SHARE, LONGEST_LEAD = 0.15, 0.35  # of a line with, and before, its fold: others are not asked
 TREES = Path(__file__).with_name("creases.json")
 
 

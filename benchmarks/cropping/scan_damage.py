@@ -3,6 +3,7 @@ covers it, glare adds to it. This is what `cropping.cleaning` was tuned on."""
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from scan_pages import Light
 from scene import Rng
@@ -83,6 +84,33 @@ def _fold(light: Light, rng: Rng, angle: float) -> Damaged:
     if rng.random() < 0.3:  # the two halves lie at an angle to the lamp
         relief = relief * (1 + rng.uniform(-0.04, 0.04) * np.tanh(away / (0.015 * side)))
     return np.clip(light * relief[..., None], 0, 1).astype(np.float32), where
+
+
+def cracked(light: Light, rng: Rng) -> Damaged:
+    """A fold as above, or one along which paint has chipped off: a hairline, darker or lighter by a
+    share of what is there, with crumbs of bare paper on it; it may bow."""
+    if rng.random() < 0.35:
+        return crease(light, rng)
+    height, width = light.shape[:2]
+    side = max(height, width)
+    turn = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)]) + np.radians(rng.uniform(-4, 4))
+    y, x = grid(light)
+    u, v = (x - rng.uniform(0.15, 0.85) * width, y - rng.uniform(0.15, 0.85) * height)
+    reach = u * float(np.cos(turn)) + v * float(np.sin(turn))
+    away = v * float(np.cos(turn)) - u * float(np.sin(turn))
+    away = away + rng.uniform(-0.007, 0.007) * side * (2 * reach / side) ** 2
+    thick = max(0.8, np.exp(rng.uniform(np.log(0.001), np.log(0.004))) * side)
+    line = _profile(away, thick, soft=True) * _wear(reach, side, rng)
+    tone = rng.choice([-1, 1]) * rng.uniform(0.1, 0.45)
+    crumb = max(2, int(rng.uniform(0.003, 0.015) * side))
+    cells = rng.random((height // crumb + 2, width // crumb + 2)).astype(np.float32)
+    chips = cv2.resize(cells, (width, height)) > rng.uniform(0.45, 0.95)
+    bare = (chips * _profile(away, 1.2 * thick, soft=False))[..., None]
+    tint = np.array(BARE[int(rng.integers(2))], np.float32)
+    folded = light * (1 + tone * line[..., None]) * (1 - bare) + tint * bare
+    if rng.random() < 0.5:  # the two halves lie at an angle to the lamp
+        folded *= (1 + rng.uniform(-0.04, 0.04) * np.tanh(away / (0.012 * side)))[..., None]
+    return np.clip(folded, 0, 1).astype(np.float32), np.abs(away) < thick / 2
 
 
 def _profile(away: np.ndarray, thick: float, soft: bool) -> np.ndarray:

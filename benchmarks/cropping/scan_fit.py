@@ -2,18 +2,19 @@
 
     python benchmarks/cropping/scan_fit.py [--pages FOLDER] [--check]
 
-Draws pages of scans.py's development set, takes the measures of everything on them that might be a
-fold or glare, and learns to tell what is from what is not: folds by boosted trees, written to
-cropping/creases.json, glare by logistic regression, whose weights are printed. The thresholds are
-such that `FLAGGED` of the clean pages are flagged, by trees that did not see them. About eight
-minutes of CPU; with --pages the pages are kept there, and a second time, or after an interruption,
-it takes a fraction. --check writes nothing and fails where the file says something else.
+Draws pages of two sets of scans.py, development and staged, takes the measures of everything on
+them that might be a fold or glare, and learns to tell what is from what is not: folds by boosted
+trees, written to cropping/creases.json, glare by logistic regression, whose weights are printed.
+The thresholds are such that `FLAGGED` of the clean pages are flagged, by trees that did not see
+them. About ten minutes of CPU; with --pages the pages are kept there, and a second time, or after
+an interruption, it takes a fraction. --check writes nothing and fails where the file says
+something else.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,8 +29,11 @@ from cropping.trees import Trees
 from cropping.view import View
 from lab.run import write_text
 
-PAGES = {"clean": 400, "crease": 300, "glare": 100}
-FLAGGED = {"crease": 0.02, "glare": 0.0075}
+PAGES = {
+    ("development", "clean"): 400, ("development", "crease"): 300, ("development", "glare"): 100,
+    ("staged", "clean"): 160, ("staged", "crease"): 200,
+}  # fmt: skip
+FLAGGED = {"crease": 0.03, "glare": 0.0075}
 PARTS = 5  # of the pages; trees that saw four judge the fifth
 RIDGE = 1.0  # of the weights of standardised measures
 
@@ -39,21 +43,21 @@ class Candidate:
     """Something on a page: its measures, and how much of it and of the damage are the same."""
 
     kind: str
-    page: int
+    page: tuple[str, int]
     measures: np.ndarray
     share: float
 
 
-def page(kind: str, index: int, folder: Path | None) -> tuple[View, np.ndarray]:
-    """A page as it is looked at, and where its damage is, bool [h, w] of `View.fine`."""
-    file = folder / kind / f"{index}.png" if folder else None
+def page(where_from: str, kind: str, index: int, folder: Path | None) -> tuple[View, np.ndarray]:
+    """A page of a set as it is looked at, and where its damage is, bool [h, w] of `View.fine`."""
+    file = folder / where_from / kind / f"{index}.png" if folder else None
     where = file.with_name(f"{index}.mask.png") if file else None
     if file and where and file.exists() and (kind == "clean" or where.exists()):
         view = View(Image.open(file))
         is_clean = kind == "clean"
         shape = view.fine.shape[:2]
         return view, np.zeros(shape, bool) if is_clean else _read(where)
-    scan = scans.scan("development", kind, index)
+    scan = scans.scan(where_from, kind, index)
     view = View(scan.image)
     damage = np.zeros(view.fine.shape[:2], np.uint8)
     if scan.damage is not None:
@@ -94,19 +98,22 @@ DAMAGE: dict[str, tuple[Callable, float, float]] = {
     "crease": (of_creases, 0.35, 0.1),
     "glare": (of_glare, 0.6, 0.15),
 }
+SETS = {"crease": ("development", "staged"), "glare": ("development",)}
 
 
 def looked_at(folder: Path | None) -> dict[str, list[Candidate]]:
     """Everything on the pages that might be damage, by its kind."""
     found: dict[str, list[Candidate]] = {kind: [] for kind in DAMAGE}
-    for drawn, count in PAGES.items():
+    for (where_from, drawn), count in PAGES.items():
         for index in range(count):
-            view, damage = page(drawn, index, folder)
+            view, damage = page(where_from, drawn, index, folder)
             for kind, (look, *_) in DAMAGE.items():
+                if where_from not in SETS[kind]:
+                    continue
                 here = damage if drawn == kind else np.zeros_like(damage)
                 for measures, share in look(view, here):
-                    found[kind].append(Candidate(drawn, index, measures, share))
-        print(f"{drawn}: {count} pages", file=sys.stderr, flush=True)
+                    found[kind].append(Candidate(drawn, (where_from, index), measures, share))
+        print(f"{where_from}, {drawn}: {count} pages", file=sys.stderr, flush=True)
     return found
 
 
@@ -117,27 +124,33 @@ def learned(kind: str, candidates: list[Candidate]) -> tuple[np.ndarray, np.ndar
     return np.array([one.measures for one in clear]), np.array([one.share > least for one in clear])
 
 
-def most_of_pages(kind: str, candidates: list[Candidate], evidence: np.ndarray) -> np.ndarray:
+def most_of_pages(
+    kind: str, sets: Sequence[str], candidates: list[Candidate], evidence: np.ndarray
+) -> np.ndarray:
     """The most evidence on each page of a kind, -inf where there is nothing."""
-    best = np.full(PAGES[kind], -np.inf)
+    best = {
+        (where_from, index): -np.inf
+        for (where_from, drawn), count in PAGES.items() if drawn == kind and where_from in sets
+        for index in range(count)
+    }  # fmt: skip
     for one, value in zip(candidates, evidence, strict=True):
         if one.kind == kind:
             best[one.page] = max(best[one.page], value)
-    return best
+    return np.array(list(best.values()))
 
 
 def trees_of_folds(candidates: list[Candidate]) -> Trees:
     """The trees, with the threshold at 0."""
     measures = np.array([one.measures for one in candidates])
-    part = np.array([one.page % PARTS for one in candidates])
+    part = np.array([one.page[1] % PARTS for one in candidates])
     evidence = np.zeros(len(candidates))
     for left_out in range(PARTS):
-        seen = [one for one in candidates if one.page % PARTS != left_out]
+        seen = [one for one in candidates if one.page[1] % PARTS != left_out]
         trees = boosting.fitted(*learned("crease", seen))
         evidence[part == left_out] = trees.log_odds(measures[part == left_out])
-    clean = most_of_pages("clean", candidates, evidence)
+    clean = most_of_pages("clean", SETS["crease"], candidates, evidence)
     threshold = float(np.quantile(clean, 1 - FLAGGED["crease"], method="higher"))
-    creased = most_of_pages("crease", candidates, evidence)
+    creased = most_of_pages("crease", SETS["crease"], candidates, evidence)
     print(f"folds of pages that were left out: {(creased > threshold).mean():.1%} found")
     trees = boosting.fitted(*learned("crease", candidates))
     return replace(trees, start=float(f"{trees.start - threshold - 1e-3:.4g}"))
@@ -149,7 +162,7 @@ def weights_of_glare(candidates: list[Candidate]) -> np.ndarray:
     mean, spread = x.mean(axis=0), x.std(axis=0) + 1e-9
     weights = logistic((x - mean) / spread, is_damage.astype(float))[:-1] / spread
     evidence = np.array([one.measures for one in candidates]) @ weights
-    clean = most_of_pages("clean", candidates, evidence)
+    clean = most_of_pages("clean", SETS["glare"], candidates, evidence)
     return np.append(weights, -np.quantile(clean, 1 - FLAGGED["glare"], method="higher") - 1e-3)
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from development import DEVELOPMENT, foliage_ground, photo_ground, plate_with_text, vignette
 from scene import Rng, compose
+from third import THIRD, with_legend
 
 from storybook.illustrator import training_drawing
 
@@ -52,6 +53,23 @@ def paper(width: int, height: int, rng: Rng) -> Light:
     fibres = cv2.GaussianBlur(rng.normal(0, 1, (height, width)), (0, 0), 1.2)
     texture = 1 + clouds + rng.uniform(0, 0.03) * fibres.astype(np.float32)
     return np.clip(tone.astype(np.float32) * texture[..., None], 0, 1)
+
+
+def staged(seed: int, index: int, rng: Rng) -> Light:
+    """A picture of the third world, which scans are not judged on, with or without margins: what
+    holds for the pages above alone is seen on these."""
+    picture = np.asarray(compose(replace(THIRD, pages=(with_legend,)), rng).image)
+    factor = rng.uniform(600, 1400) / max(picture.shape)
+    size = (max(round(picture.shape[1] * factor), 8), max(round(picture.shape[0] * factor), 8))
+    light = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
+    for decoy in DECOYS:
+        if rng.random() < 0.07:
+            light = decoy(light, rng)
+    if rng.random() < 0.4:
+        tone = np.array(PAPERS[int(rng.integers(len(PAPERS)))]) * rng.uniform(0.94, 1.02)
+        around = [int(v) for v in rng.uniform(0.02, 0.2, 4) * max(size)]
+        light = cv2.copyMakeBorder(light, *around, cv2.BORDER_CONSTANT, value=tone.tolist())
+    return np.clip(light, 0, 1).astype(np.float32)
 
 
 # --- styles
