@@ -93,7 +93,12 @@ def take(address: str, film: str) -> None:
                 tall = window.evaluate(
                     "document.querySelector('#tabs').getBoundingClientRect().bottom"
                 )
-                shown = {"x": 0, "y": 0, "width": width, "height": min(height, round(tall) + 40)}
+                shown: Any = {
+                    "x": 0,
+                    "y": 0,
+                    "width": width,
+                    "height": min(height, round(tall) + 40),
+                }
                 save(window.screenshot(clip=shown), target)
                 print(target, f"{target.stat().st_size / 1000:.0f} kB", flush=True)
                 window.close()
