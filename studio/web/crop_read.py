@@ -165,7 +165,7 @@ def _record(path: Path) -> dict[str, Any]:
 def _record_at(path: Path, stamp: int) -> dict[str, Any]:
     """A record; three hundred of them are looked at each second while a run is under way."""
     found = read_json(path)
-    return found if "crops" in found and "correction" in found else {}
+    return {"correction": None} | found if "crops" in found else {}  # older ones do not say it
 
 
 def _index(folder: Path) -> Mapping[str, str | None]:
