@@ -47,8 +47,8 @@ watch('value', () => {
 def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen: gr.Tabs) -> None:
     """Build the tab inside the Blocks that is open.
 
-    `this` is the gr.Tab of `page` it lies in, `tabs` are those whose forms "Make this again" fills, and
-    `chosen` is the page's gr.Tabs.
+    `this` is the gr.Tab of `page` it lies in, `tabs` are those whose forms "Make this again"
+    fills, and `chosen` is the page's gr.Tabs.
     """
     with gr.Row(elem_classes="runs-head"):
         kind = gr.Dropdown(
