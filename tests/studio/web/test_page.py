@@ -131,3 +131,17 @@ def test_a_window_that_is_opened_again_finds_its_run(page, studio, run):
 def test_addresses_that_lead_nowhere_open_the_page(page, studio, query):
     opened(page, studio, query)
     assert page.get_by_role("tab").filter(visible=True).count() == 5
+
+
+def test_two_windows_do_not_disturb_each_other(page, studio, run):
+    opened(page, studio, f"?tab=crop&run={run}")
+    other = page.context.new_page()
+    opened(other, studio, "?tab=crop")
+    name = other.get_by_label("Name").first
+    name.fill("mine alone")
+    page.get_by_role("tab", name="Runs").click()
+    page.get_by_role("tab", name="Crop").click()
+    assert page.get_by_label("Name").first.input_value() == run
+    assert name.input_value() == "mine alone"
+    page.wait_for_url(f"**?tab=crop&run={run}")
+    assert "run=" not in other.url
