@@ -69,7 +69,7 @@ def read_denoised(name: str, folder: Path) -> Denoised:
             break
     return Denoised(
         name,
-        f"{name} {manifest.get('key', '')} {manifest.get('started', '')}",
+        f"{name} {manifest.get('key', '')} {manifest.get('attempts', 1)}",
         tuple(frames),
         str(film.get("of", "x_t")),
         tuple(_wish(loss) for loss in lead.get("losses", ())),
