@@ -15,11 +15,17 @@ from starlette.middleware import Middleware
 
 from lab.errors import UserError
 from lab.run import MANIFEST
-from studio.web import crop, denoise, guidance, invert, listing, look, runs
+from studio.web import look
 from studio.web.bench import Bench, Tab
+from studio.web.crop import page as crop
+from studio.web.denoise import page as denoise
 from studio.web.gate import Gate
+from studio.web.guidance import page as guidance
+from studio.web.invert import page as invert
 from studio.web.parts import guarded
 from studio.web.places import STUDIO
+from studio.web.runs import listing
+from studio.web.runs import page as runs
 
 TITLES = {
     "crop": "Crop",

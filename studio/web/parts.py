@@ -16,7 +16,7 @@ from lab.errors import UserError
 from lab.run import MANIFEST, Run
 from studio.progress import spoken
 from studio.web.bench import Bench
-from studio.web.listing import is_held
+from studio.web.runs.listing import is_held
 from studio.web.tickets import Standing
 
 UNFORESEEN = "That did not work, and it should have. The terminal of the studio shows why."

@@ -13,8 +13,8 @@ from lab.config import load_experiment
 from lab.run import Run
 from studio import cli
 from studio.web.bench import Bench
-from studio.web.crop_form import Form
-from studio.web.crop_read import read_crops
+from studio.web.crop.form import Form
+from studio.web.crop.read import read_crops
 from studio.web.places import Places
 from studio.web.queue import Queue
 

@@ -9,9 +9,9 @@ from cropping.config import Config
 from cropping.corrections import Correction, read_corrections
 from cropping.window import Box
 from lab.errors import UserError
-from studio.web import crop_work as work
-from studio.web.crop_edits import cut_by, edited, file_of
-from studio.web.crop_form import (
+from studio.web.crop import work
+from studio.web.crop.edits import cut_by, edited, file_of
+from studio.web.crop.form import (
     Form,
     experiment_of,
     folders_of,

@@ -9,12 +9,12 @@ from cropping import job
 from cropping.config import Config
 from lab.errors import UserError
 from lab.run import Run
-from studio.web import crop_work as work
 from studio.web.bench import Bench
-from studio.web.crop_board import Thumbnails
-from studio.web.crop_edits import change, file_of
-from studio.web.crop_read import ON_A_PAGE, order_of, page_of, read_crops
-from studio.web.crop_show import Window, look, refused, updates
+from studio.web.crop import work
+from studio.web.crop.board import Thumbnails
+from studio.web.crop.edits import change, file_of
+from studio.web.crop.read import ON_A_PAGE, order_of, page_of, read_crops
+from studio.web.crop.show import Window, look, refused, updates
 from studio.web.queue import Queue
 
 

@@ -13,10 +13,10 @@ from lab.errors import UserError
 from lab.run import MANIFEST
 from studio import cli
 from studio.progress import spoken
-from studio.web import listing
 from studio.web.bench import Bench, Tab
-from studio.web.listing import Card
 from studio.web.parts import guarded, standing_html
+from studio.web.runs import listing
+from studio.web.runs.listing import Card
 from studio.web.tickets import Standing
 
 PAGE = 12

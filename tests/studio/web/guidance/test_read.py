@@ -13,9 +13,9 @@ from cfg.cells import file_stem
 from cfg.config import Config
 from diffusion.formats import Embedding, convert, load_embedding, save_embedding
 from lab.run import write_json
-from studio.web.guidance_form import Form, experiment_of
-from studio.web.guidance_reading import between, payload, read_sweep, sweeps
-from studio.web.guidance_words import find_words, word_in
+from studio.web.guidance.form import Form, experiment_of
+from studio.web.guidance.read import between, payload, read_sweep, sweeps
+from studio.web.guidance.words import find_words, word_in
 from studio.web.places import Places
 
 

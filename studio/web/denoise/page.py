@@ -10,7 +10,7 @@ import gradio as gr
 
 from storybook.families import FAMILIES
 from studio.web.bench import Bench, Tab
-from studio.web.denoise_form import (
+from studio.web.denoise.form import (
     SAMPLERS,
     WEIGHTS,
     Form,
@@ -21,7 +21,7 @@ from studio.web.denoise_form import (
     training_of,
     what_of,
 )
-from studio.web.denoise_read import EMPTY, Denoised, frames_value, read_denoised
+from studio.web.denoise.read import EMPTY, Denoised, frames_value, read_denoised
 from studio.web.frames import address, frames_view
 from studio.web.parts import guarded, standing_view
 from studio.web.tickets import OPEN

@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from studio.web import invert_form as form
-from studio.web import invert_start as start
 from studio.web.bench import Bench, Tab
-from studio.web.invert_view import View, view
+from studio.web.invert import form, start
+from studio.web.invert.view import View, view
 from studio.web.parts import guarded
 from studio.web.places import short
 

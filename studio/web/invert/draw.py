@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from studio.web.invert_read import Curve, Learning, Look, Vector, Word
+from studio.web.invert.read import Curve, Learning, Look, Vector, Word
 
 WIDTH, HEIGHT = 440, 236
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 12, 34

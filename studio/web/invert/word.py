@@ -19,7 +19,7 @@ from lab.errors import UserError
 from lab.images import save_png
 from lab.run import write_atomically
 from studio.web.bench import Bench
-from studio.web.invert_read import Learning, Word
+from studio.web.invert.read import Learning, Word
 from studio.web.places import STUDIO
 
 PATIENCE = 300  # seconds

@@ -10,7 +10,7 @@ from PIL import Image
 from lab.errors import UserError
 from lab.images import read_image
 from lab.run import write_atomically
-from studio.web.crop_read import Card, Crops, prefix_of
+from studio.web.crop.read import Card, Crops, prefix_of
 from studio.web.frames import address
 from studio.web.places import STUDIO, Places
 

@@ -10,9 +10,8 @@ from PIL import Image
 from inversion.config import Config
 from lab.errors import UserError
 from lab.run import Run
-from studio.web import invert_form as form
-from studio.web import invert_start as start
 from studio.web.bench import Bench
+from studio.web.invert import form, start
 from studio.web.places import Places
 from studio.web.queue import Queue
 
@@ -239,6 +238,6 @@ def test_a_word_that_the_model_has_is_refused_at_once(bench, filled_in):
 
 def test_nothing_behind_the_page_imports_torch():
     names = ("form", "read", "start", "draw", "word")
-    code = f"import sys, {', '.join(f'studio.web.invert_{name}' for name in names)}; "
+    code = f"import sys, {', '.join(f'studio.web.invert.{name}' for name in names)}; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

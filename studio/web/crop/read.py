@@ -15,8 +15,8 @@ from cropping.sources import stems
 from lab.errors import UserError
 from lab.images import find_images, read_image
 from lab.run import MANIFEST
-from studio.web.crop_edits import cut_by, entries_in, file_of
-from studio.web.listing import read_json
+from studio.web.crop.edits import cut_by, entries_in, file_of
+from studio.web.runs.listing import read_json
 
 ON_A_PAGE = 12
 BY_HAND = "by hand"

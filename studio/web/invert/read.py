@@ -9,7 +9,7 @@ from typing import Any
 from inversion.config import Config, variants
 from inversion.stopping import Measured, early_ending, how_it_ended, is_enough, planned_ending
 from lab.errors import UserError
-from studio.web.listing import is_held
+from studio.web.runs.listing import is_held
 
 Curve = tuple[tuple[int, float], ...]
 """(step, value) pairs, the steps rising."""

@@ -11,10 +11,10 @@ import gradio as gr
 from cropping.job import INDEX
 from lab.errors import UserError
 from studio.web.bench import Bench
-from studio.web.crop_board import Thumbnails, board
-from studio.web.crop_edits import file_of
-from studio.web.crop_read import Crops, order_of, page_of, stamp_of
-from studio.web.crop_work import JOB, crops_of, recut
+from studio.web.crop.board import Thumbnails, board
+from studio.web.crop.edits import file_of
+from studio.web.crop.read import Crops, order_of, page_of, stamp_of
+from studio.web.crop.work import JOB, crops_of, recut
 from studio.web.tickets import OPEN
 
 EMPTY = {"run": "", "prefix": "", "cards": []}

@@ -12,8 +12,9 @@ from PIL import Image
 
 from lab.errors import UserError
 from studio.cli import JOBS, models
-from studio.web import listing, runs
 from studio.web.bench import Tab
+from studio.web.runs import listing
+from studio.web.runs import page as runs
 
 MODELS = models(JOBS)
 

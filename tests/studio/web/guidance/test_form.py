@@ -16,8 +16,8 @@ from cfg.cells import file_stem, lines_of
 from cfg.config import Config
 from lab.errors import UserError
 from lab.run import write_json
-from studio.web import guidance
-from studio.web.guidance_form import (
+from studio.web.guidance import page as guidance
+from studio.web.guidance.form import (
     MOST_PICTURES,
     Form,
     counted,
@@ -25,8 +25,8 @@ from studio.web.guidance_form import (
     forecast,
     seeds_of,
 )
-from studio.web.guidance_runs import pace, place_for
-from studio.web.guidance_words import Word, newest
+from studio.web.guidance.runs import pace, place_for
+from studio.web.guidance.words import Word, newest
 from studio.web.places import Places
 
 

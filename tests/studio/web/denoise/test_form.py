@@ -18,8 +18,7 @@ from lab.config import load_experiment
 from lab.errors import UserError
 from lab.run import Run
 from studio.cli import JOBS, models
-from studio.web.denoise import saved_html
-from studio.web.denoise_form import (
+from studio.web.denoise.form import (
     BUNDLED,
     Form,
     Training,
@@ -29,7 +28,8 @@ from studio.web.denoise_form import (
     models_of,
     training_of,
 )
-from studio.web.denoise_read import EMPTY, NO_FILM, frames_value, read_denoised
+from studio.web.denoise.page import saved_html
+from studio.web.denoise.read import EMPTY, NO_FILM, frames_value, read_denoised
 from studio.web.experiments import checked
 from studio.web.places import Places
 
@@ -73,7 +73,7 @@ def test_what_was_told_fills_the_form_again(places, tmp_path):
 
 
 def test_the_terminals_own_experiments_fill_the_form_too(places, tmp_path):
-    files = (Path(__file__).parents[3] / "experiments").glob("*.yaml")
+    files = (Path(__file__).parents[4] / "experiments").glob("*.yaml")
     filled = 0
     for file in files:
         told = load_experiment(file, [], models(JOBS)).resolved

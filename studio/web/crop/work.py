@@ -14,13 +14,13 @@ from lab.errors import UserError
 from lab.images import find_images
 from lab.run import MANIFEST, write_atomically
 from studio import cli
-from studio.web import crop_edits
 from studio.web.bench import Bench
-from studio.web.crop_form import Form, experiment_of
-from studio.web.crop_read import Crops, read_crops
+from studio.web.crop import edits
+from studio.web.crop.form import Form, experiment_of
+from studio.web.crop.read import Crops, read_crops
 from studio.web.experiments import checked
-from studio.web.listing import read_json
 from studio.web.places import STUDIO, short
+from studio.web.runs.listing import read_json
 from studio.web.tickets import OPEN
 
 JOB = "cropping"
@@ -47,12 +47,12 @@ def begin(bench: Bench, form: Form) -> str:
             f"{name} was made of other pictures, those of {before['source']}; choose another name"
         )
     form = replace(form, source=str(short(source)), dropped="", name=name)
-    experiment = experiment_of(form, short(crop_edits.file_of(folder)))
+    experiment = experiment_of(form, short(edits.file_of(folder)))
     section = {key: value for key, value in experiment[JOB].items() if key != "corrections"}
     bench.places.check({"name": name, JOB: section})
     checked(bench.outputs / STUDIO / "crop.yaml", {"name": name, JOB: section}, cli.models(JOBS))
     configured = before.get("corrections", "") if before else ""
-    crop_edits.prepare(folder, source, configured, pictures)
+    edits.prepare(folder, source, configured, pictures)
     bench.queue.submit(experiment, f"crop {len(pictures)} pictures")
     return name
 
@@ -87,7 +87,7 @@ def crops_of(bench: Bench, name: str, before: Crops | None = None) -> Crops | No
     folder = bench.folder(name, JOB)
     if source := _settings(folder).get("source"):
         bench.places.inside(source)
-    if (file := crop_edits.file_of(folder)).is_symlink():
+    if (file := edits.file_of(folder)).is_symlink():
         bench.places.inside(str(file))
     return read_crops(folder, before)
 
@@ -95,7 +95,7 @@ def crops_of(bench: Bench, name: str, before: Crops | None = None) -> Crops | No
 def edit(bench: Bench, name: str, crops: Crops, asked: Any) -> Correction:
     """Write what was dragged, chosen or typed into the run's corrections, and have it cut.
 
-    `asked` is what the browser sent: {run, name, ...}, see `crop_edits.edited`.
+    `asked` is what the browser sent: {run, name, ...}, see `edits.edited`.
 
     Raises:
         UserError: it is not about this run, or cannot be done.
@@ -106,8 +106,8 @@ def edit(bench: Bench, name: str, crops: Crops, asked: Any) -> Correction:
     folder = bench.folder(name, JOB)
     bench.places.writable(folder.parent)
     configured = str(crops.configuration.get("corrections", ""))
-    file = crop_edits.prepare(folder, crops.source, configured, _names_in(crops.source))
-    entry = crop_edits.change(file, card.name, asked, card.size, card.out)
+    file = edits.prepare(folder, crops.source, configured, _names_in(crops.source))
+    entry = edits.change(file, card.name, asked, card.size, card.out)
     recut(bench, name)
     return entry
 
@@ -121,7 +121,7 @@ def recut(bench: Bench, name: str) -> None:
         latest = bench.queue.of(name, JOB)
         if not settings or (latest is not None and latest.status in OPEN):
             return
-        section = settings | {"corrections": str(short(crop_edits.file_of(folder)))}
+        section = settings | {"corrections": str(short(edits.file_of(folder)))}
         bench.queue.submit({"name": name, JOB: section}, "cut what was corrected", front=True)
 
 

@@ -20,9 +20,9 @@ from lab.images import SUFFIXES, find_images
 from lab.page import picture
 from lab.run import Run
 from studio.web.bench import Bench
-from studio.web.invert_form import Value, readable, section_of
-from studio.web.listing import is_held
+from studio.web.invert.form import Value, readable, section_of
 from studio.web.places import Places, short
+from studio.web.runs.listing import is_held
 
 JOB = "inversion"
 MOST_CHOICES = 60

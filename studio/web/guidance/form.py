@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from cfg.config import Config, RuleName, ScaleRange, SchedulerName
 from lab.errors import UserError
-from studio.web.guidance_words import Word, newest
+from studio.web.guidance.words import Word, newest
 
 NAME = "[name]"
 RULES: tuple[str, ...] = get_args(RuleName)

@@ -12,11 +12,10 @@ import gradio as gr
 from gradio.context import Context
 
 from lab.errors import UserError
-from studio.web import invert_draw as draw
-from studio.web import invert_start as start
-from studio.web import invert_word as words
 from studio.web.bench import Bench
-from studio.web.invert_read import Learning, Word, read_learning
+from studio.web.invert import draw, start
+from studio.web.invert import word as words
+from studio.web.invert.read import Learning, Word, read_learning
 from studio.web.parts import guarded, standing_view
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -16,7 +16,7 @@ from cfg.config import Config, Rule
 from lab.errors import UserError
 from lab.run import MANIFEST
 from studio.web.bench import Bench, Tab
-from studio.web.guidance_form import (
+from studio.web.guidance.form import (
     FORMATS,
     NAME,
     RULES,
@@ -27,9 +27,9 @@ from studio.web.guidance_form import (
     range_of,
     scale_of,
 )
-from studio.web.guidance_reading import BETWEEN, between, payload, read_sweep, sweeps
-from studio.web.guidance_runs import pace, place_for
-from studio.web.guidance_words import Word, find_words, newest
+from studio.web.guidance.read import BETWEEN, between, payload, read_sweep, sweeps
+from studio.web.guidance.runs import pace, place_for
+from studio.web.guidance.words import Word, find_words, newest
 from studio.web.parts import guarded, standing_view
 
 HERE = Path(__file__).parent
@@ -302,8 +302,8 @@ def _form(
     gr.HTML(
         handlers.tokens,  # a function: asked again whenever the page is opened
         html_template='<div class="chips" role="group" aria-label="Learned words"></div>',
-        css_template=_file("guidance_chips.css"),
-        js_on_load=_file("guidance_chips.js"),
+        css_template=_file("chips.css"),
+        js_on_load=_file("chips.js"),
         apply_default_css=False,
         elem_classes="guidance-chips",
     )

@@ -9,11 +9,11 @@ import torch
 from diffusion.formats import load_embedding, save_embedding
 from lab.errors import UserError
 from studio import cli
-from studio.web import invert_draw as draw
-from studio.web import invert_view as seen
-from studio.web import invert_word as words
 from studio.web.bench import Bench
-from studio.web.invert_read import Look, read_learning
+from studio.web.invert import draw
+from studio.web.invert import view as seen
+from studio.web.invert import word as words
+from studio.web.invert.read import Look, read_learning
 from studio.web.places import Places
 from studio.web.queue import Queue
 

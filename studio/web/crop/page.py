@@ -10,10 +10,10 @@ import gradio as gr
 from cropping.job import INDEX
 from lab.errors import UserError
 from lab.images import SUFFIXES
-from studio.web import crop_work as work
 from studio.web.bench import Bench, Tab
-from studio.web.crop_board import Thumbnails
-from studio.web.crop_form import (
+from studio.web.crop import work
+from studio.web.crop.board import Thumbnails
+from studio.web.crop.form import (
     TEXTS,
     Form,
     folders_of,
@@ -22,8 +22,8 @@ from studio.web.crop_form import (
     pictures_in,
     take_in,
 )
-from studio.web.crop_read import stamp_of
-from studio.web.crop_show import EMPTY, Window, look, refused, updates
+from studio.web.crop.read import stamp_of
+from studio.web.crop.show import EMPTY, Window, look, refused, updates
 from studio.web.parts import guarded, said, standing_view
 from studio.web.places import short
 

@@ -1,0 +1,1 @@
+"""The tab Denoise: unconditional models, step by step."""

@@ -1,0 +1,1 @@
+"""The tab Guidance: a slider over pictures that are files."""

@@ -1,0 +1,1 @@
+"""The tab Invert: a word is asked for, watched, and taken along."""

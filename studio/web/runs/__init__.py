@@ -1,0 +1,1 @@
+"""The tab Runs: everything in outputs/."""
