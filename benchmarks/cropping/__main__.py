@@ -222,8 +222,8 @@ INTRODUCTION = """# Croppers compared
 - The squares are the largest there are, but for *padding by default*, which is what `plan` does
   when it is asked for nothing else: where the square would lose more than a tenth of what matters
   the whole picture is kept, and padded.
-- CPU milliseconds are of one process with as many threads as the libraries take, and are measured
-  on 15 and 5 pictures of the development set, enlarged.
+- CPU milliseconds are of one process with one thread for numpy (OMP_NUM_THREADS=1), as the job's
+  workers have it, and are measured on 15 and 5 development pictures, enlarged.
 - smartcrop is {smartcrop}. The oracle knows the boxes.
 - The whole job, from a JPEG file to crop, caption, mask, record and thumbnail, damage looked for:
   {small:.0f} ms of CPU a picture at 1,000 px, {large:.0f} ms at 14 megapixels.
