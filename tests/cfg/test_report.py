@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import threading
 
 import numpy as np
@@ -19,10 +18,6 @@ from cfg.show import show
 from lab.run import Run
 from lab.video import video_metadata
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync"]  # fmt: skip
 NOBODY = Judge(None, None, None, {})
 
 
@@ -136,17 +131,6 @@ def test_thinned_curves_keep_their_peaks():
     assert len(thinned) == POINTS
     assert (3217.0, 9.0) in thinned
     assert _thinned(x[:5], y[:5]) == list(zip(x[:5], y[:5], strict=True))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no chromium here to open the report in")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,25 +1,5 @@
 """The report of cropping, opened in a real browser."""
 
-import shutil
-
-import pytest
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no chromium here to open the report in")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
 
 def test_the_report_in_a_browser(tmp_path, pictures, crop, browser):
     """Every source is drawn with its rectangle, worst first; filters and search leave the right
