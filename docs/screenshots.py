@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from studio.cli import main as pseudoword
 from studio.web import app
 from studio.web.bench import Bench
-from studio.web.denoise_form import Form, experiment_of
+from studio.web.denoise.form import Form, experiment_of
 from studio.web.experiments import as_yaml
 from studio.web.places import Places
 from studio.web.queue import Queue
