@@ -184,6 +184,7 @@ def main() -> None:
     options.add_argument("--pages", type=Path, help="folder to keep the drawn pages in")
     options.add_argument("--check", action="store_true", help="compare, and write nothing")
     chosen = options.parse_args()
+    cv2.setNumThreads(1)  # its threads wait for each other longer than they work
     found = looked_at(chosen.pages)
     weights = ", ".join(f"{weight:.4g}" for weight in weights_of_glare(found["glare"]))
     print(f"glare: ({weights})")
