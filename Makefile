@@ -39,9 +39,10 @@ docs: .venv/.installed-dev
 	$(BIN)/sphinx-build -qW --keep-going -c docs . build/docs
 	@echo build/docs/docs/index.html
 
-# The README's pictures, from what `make demo` left.
-pictures: demo
+# The README's pictures, from what `make demo` left, and the studio's tabs, for which chromium is needed.
+pictures: demo .venv/.installed-test
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .import_linter_cache
