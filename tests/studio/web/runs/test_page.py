@@ -135,11 +135,9 @@ def test_three_hundred_runs_cost_a_page(tmp_path, monkeypatch):
     read = []
     real = listing.read_json
     monkeypatch.setattr(listing, "read_json", lambda path: read.append(path) or real(path))
-    began = time.monotonic()
     found = listing.entries(tmp_path, list(JOBS))
     page = [listing.read_card(entry, MODELS) for entry in found[: runs.PAGE]]
     assert (len(found), len(page), len(read)) == (300, runs.PAGE, runs.PAGE)
-    assert time.monotonic() - began < 2
 
 
 def test_make_this_again_fills_one_form_and_leaves_the_others(tmp_path):
