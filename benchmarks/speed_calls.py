@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +29,7 @@ from inversion.initial import prepare_words
 from inversion.latents import Latents
 from inversion.objective import Objective as Measuring
 from inversion.training import train
-from lab.device import noise, set_attention
+from lab.device import default_dtype, noise, set_attention
 from lab.processes import Processes
 
 Call = Callable[[], Any]
@@ -45,7 +44,7 @@ def of_real_size(device: str, dtype: str) -> StableDiffusion:
     """The shapes of Stable Diffusion 1.x with random weights; storybook's tokenizer, whose prompts
     are as long."""
     small = load("storybook", device, dtype)
-    with _default(small.dtype), torch.device(small.device):
+    with default_dtype(small.dtype), torch.device(small.device):
         parts: list[Any] = [
             UNet2DConditionModel.from_config(SD1.unet),
             AutoencoderKL.from_config(SD1.vae),
@@ -57,16 +56,6 @@ def of_real_size(device: str, dtype: str) -> StableDiffusion:
         small, unet=unet, vae=vae, text_encoder=text_encoder, scheduler_config=SD1.scheduler,
         name="Stable Diffusion 1.x's shapes", fingerprint="random weights",
     )  # fmt: skip
-
-
-@contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def operations(sd: StableDiffusion) -> tuple[float, float]:

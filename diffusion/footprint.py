@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from lab.device import set_attention
+from lab.device import default_dtype, set_attention
 
 GB = 2**30
 OVERHEAD = 1.0 * GB
@@ -142,7 +142,7 @@ def of_prediction(
 
 def of_decoding(vae: Any, dtype: torch.dtype, latents: Sequence[int]) -> Footprint:
     """The autoencoder's decoder; `vae` is the configuration of an AutoencoderKL."""
-    with FakeTensorMode(), _default(dtype), torch.no_grad():
+    with FakeTensorMode(), default_dtype(dtype), torch.no_grad():
         model: Any = AutoencoderKL.from_config(vae)
         model.eval()
         x = torch.empty(tuple(latents), dtype=dtype)
@@ -152,7 +152,7 @@ def of_decoding(vae: Any, dtype: torch.dtype, latents: Sequence[int]) -> Footpri
 @contextmanager
 def _imagined(unet: Any, dtype: torch.dtype, attention: str) -> Iterator[Any]:
     with FakeTensorMode():
-        with _default(dtype):  # what has no content cannot be converted afterwards
+        with default_dtype(dtype):  # what has no content cannot be converted afterwards
             model: Any = UNet2DConditionModel.from_config(unet)
         if attention == "plain":  # the others keep no large matrices
             set_attention(model, attention)
@@ -162,7 +162,7 @@ def _imagined(unet: Any, dtype: torch.dtype, attention: str) -> Iterator[Any]:
 def _encoder(config: Any, dtype: torch.dtype, count: int) -> Callable[[], Tensor]:
     """The text encoder on `count` prompts, with a gradient to its table of words."""
     given = config if isinstance(config, CLIPTextConfig) else CLIPTextConfig(**config)
-    with _default(dtype):
+    with default_dtype(dtype):
         model = CLIPTextModel(given).eval().requires_grad_(False)
     length = given.max_position_embeddings or 77
     rows = torch.empty(count, length, given.hidden_size or 768, dtype=dtype).requires_grad_()
@@ -170,13 +170,3 @@ def _encoder(config: Any, dtype: torch.dtype, count: int) -> Callable[[], Tensor
     table: Any = model.get_input_embeddings()
     table.register_forward_hook(lambda *_: rows * 1)  # instead of a gradient of the whole table
     return lambda: model(token_ids)[0]
-
-
-@contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
