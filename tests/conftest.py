@@ -4,11 +4,15 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -24,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # With its --cpu, accelerate starts a single process, however many are asked for (without MPI).
 LAUNCH = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
 LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+LAUNCH += ["--main_process_port", "0"]  # any that is free: another launch may go on beside it
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,60 @@ def start(tmp_path: Path):
         )
 
     return started
+
+
+HALTS = """
+import os, runpy, signal, sys
+from pathlib import Path
+
+def hook(event, arguments):
+    if event == "os.rename" and len(list(Path({folder!r}).glob({pattern!r}))) >= {count}:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+sys.addaudithook(hook)
+sys.argv[1:1] = {words!r}
+runpy.run_module({room!r}, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def kill(tmp_path: Path, start) -> Callable[..., None]:
+    """Start `python -m ROOM FILE --outputs OUTPUTS`, and end it, with all that it started, at once,
+    as a machine that is switched off.
+
+    That is in the midst of its work, however quick the machine is: as soon as `count` files are
+    there that the pattern names, below `outputs`, a process stands still before it gives another
+    file its name. It is killed there.
+    """
+
+    def killed(
+        room: str, file: Path, outputs: Path, pattern: str, count: int = 1, processes: int = 1
+    ) -> None:
+        module, *words = room.split()
+        halts = {"folder": str(outputs), "pattern": pattern, "count": count}
+        script = HALTS.format(**halts, room=module, words=words)
+        (tmp_path / "halting.py").write_text(script)
+        process = start("halting", file, outputs, processes)
+        first, ends = psutil.Process(process.pid), time.monotonic() + 240
+        family: list[psutil.Process] = []
+        while not any(_stands_still(one) for one in family):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < ends, "it did not come to that"
+            time.sleep(0.01)
+            family = [*first.children(recursive=True), first]
+        for one in family:
+            one.send_signal(signal.SIGKILL)
+        process.communicate()
+        psutil.wait_procs(family, timeout=60)
+
+    return killed
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
