@@ -1,7 +1,11 @@
 """A studio that is being served, and a real chromium in front of it."""
 
+import os
+import signal
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,28 @@ class Studio:
     readable: Path
     """A folder that the page may read besides, empty at first."""
     bench: Any
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The process that computes stands still meanwhile. What is pressed here is pressed in the
+        middle of its work, however quick the machine is."""
+        worker = self.bench.queue._worker.pid
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    def wait_for_stop(self) -> None:
+        """Until the newest piece of work was told to stop."""
+        self.wait_until(lambda: self.bench.queue._tickets[-1].stopping)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait for what is not seen in the page."""
+        ends = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < ends, "it did not come to that"
+            time.sleep(0.002)
 
 
 def free_port() -> int:

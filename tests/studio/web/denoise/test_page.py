@@ -143,8 +143,10 @@ def test_stop_stops_within_a_step_and_what_was_made_stays_to_be_seen(tab, studio
     stop = tab.get_by_role("button", name="Stop", exact=True)
     tab.wait_for_function(f"Number(document.querySelector('{SHOWN}').dataset.shown) > 2")
     folder = studio.outputs / name_of(studio) / "ddpm"
-    stop.click()
-    seen = len(list((folder / "film/frames").glob("[0-9]*.png")))
+    with studio.paused():
+        stop.click()
+        studio.wait_for_stop()
+        seen = len(list((folder / "film/frames").glob("[0-9]*.png")))
     tab.get_by_text("Stopped").wait_for()
     made = len(list((folder / "film/frames").glob("[0-9]*.png")))
     assert made < 200 and made - seen <= 1

@@ -13,14 +13,14 @@ SETTINGS = """\
 train.batch_size=2
 train.checkpoint_every=10
 objective.pictures=2
-objective.every=20
+objective.every=60
 stop.rule=never
 previews.prompts=["ab [name]", "cd [name]"]
 previews.steps=1
-previews.every=50
+previews.every=150
 dtype=fp32
 """
-STEPS = 100
+STEPS = 300
 
 
 @pytest.fixture
@@ -76,8 +76,10 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     type_into(page, "others", SETTINGS)
     page.get_by_role("button", name="Start", exact=True).click()
     stop = page.get_by_role("button", name="Stop", exact=True)
-    page.locator("#invert-facts b").first.wait_for(timeout=60_000)
-    stop.click()
+    studio.wait_until(lambda: studio.bench.queue.all()[-1].stage .startswith("learning"))
+    with studio.paused():
+        stop.click()
+        studio.wait_for_stop()
     page.get_by_text("Stopped").wait_for()
     assert steps_of(page) < STEPS
     page.get_by_role("button", name="Go on", exact=True).click()
@@ -85,7 +87,7 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     assert steps_of(page) == STEPS
     strip = page.locator("#invert-strip")
     assert strip.locator(".pw-prompt").all_inner_texts() == ["ab <noise>", "cd <noise>"]
-    looks = [f"step {step}" for step in range(0, STEPS + 1, 50)]
+    looks = [f"step {step}" for step in range(0, STEPS + 1, 150)]
     assert strip.locator("figcaption").all_inner_texts()[: len(looks)] == looks
     assert strip.locator("img").evaluate_all(
         "all => all.every(one => one.naturalWidth === 64)"  # both prompts' 32 px: it is served
