@@ -112,8 +112,10 @@ def test_a_slow_round_does_not_change_the_ratio(measuring):
 
 
 def test_seconds_are_seconds(measuring):
+    began = time.perf_counter()
     times = measuring.interleaved({"a": lambda: time.sleep(0.02)}, rounds=3)
-    assert all(0.02 <= value < 2 for value in times["a"])
+    assert all(value >= 0.02 for value in times["a"])
+    assert sum(times["a"]) < time.perf_counter() - began
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets a peak")

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,9 @@ class Studio:
     """A folder that the page may read besides, empty at first."""
     bench: Any
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """The process that computes stands still meanwhile. What is pressed here is pressed in the
-        middle of its work, however quick the machine is."""
-        worker = self.bench.queue._worker.pid
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(worker, signal.SIGCONT)
+    def paused(self) -> AbstractContextManager[None]:
+        """See the fixture of this name."""
+        return _paused(self.bench.queue)
 
     def wait_for_stop(self) -> None:
         """Until the newest piece of work was told to stop."""
@@ -47,6 +40,24 @@ class Studio:
         while not condition():
             assert time.monotonic() < ends, "it did not come to that"
             time.sleep(0.002)
+
+
+@contextmanager
+def _paused(queue: Any) -> Iterator[None]:
+    worker = queue._worker.pid
+    os.kill(worker, signal.SIGSTOP)
+    os.waitid(os.P_PID, worker, os.WSTOPPED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+@pytest.fixture
+def paused() -> Callable[[Any], AbstractContextManager[None]]:
+    """The process that computes for a queue stands still meanwhile. What is pressed then is pressed
+    in the middle of its work, however quick the machine is."""
+    return _paused
 
 
 def free_port() -> int:
@@ -70,7 +81,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     queue = Queue(outputs, places, warm=False)
     queue.start()
     bench = Bench(outputs, places, queue)
-    served = app.serve(bench, free_port())
+    served = _serve(app, bench)
     try:
         yield Studio(app.address(served), outputs, readable, bench)
     finally:
@@ -78,12 +89,22 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
         queue.close()
 
 
+def _serve(app: Any, bench: Any, chances: int = 5) -> Any:
+    """Another program may take the port that was free a moment ago."""
+    try:
+        return app.serve(bench, free_port())
+    except OSError:
+        if chances == 1:
+            raise
+        return _serve(app, bench, chances - 1)
+
+
 @pytest.fixture
 def page(browser: Any, studio: Studio) -> Iterator[Any]:
     """A window of 1280 px on nothing yet: `page.goto(studio.url)`. The test fails when the page
     asks another machine for anything, or has anything to complain of in its console."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(120_000)  # a busy machine takes its time; nothing here measures it
     window = context.new_page()
     complaints: list[str] = []
     window.on("request", lambda request: _note_stranger(request.url, complaints))

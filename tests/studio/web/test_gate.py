@@ -34,7 +34,7 @@ def secret(studio):
 def ask(studio, path, method="GET", body=None, **headers):
     """(status, headers, body) of a request whose path is sent as it is."""
     place = urllib.parse.urlsplit(studio.url).netloc
-    connection = http.client.HTTPConnection(place, timeout=20)
+    connection = http.client.HTTPConnection(place, timeout=120)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest(method, path, skip_host="Host" in named)
     if body is not None:
