@@ -1,11 +1,6 @@
 """The user's way: one experiment file, `pseudoword run`, results that other programs read."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -96,25 +91,15 @@ def test_the_exported_word_draws_the_same_latents_in_the_pipeline(
     torch.testing.assert_close(last.latents, theirs, rtol=1e-4, atol=1e-4)
 
 
-def _command(experiment: Path, outputs: Path) -> list[str]:
-    return [sys.executable, "-m", "studio", "run", str(experiment), "--outputs", str(outputs)]
-
-
 @pytest.mark.slow
-def test_killed_anywhere_it_continues_to_the_same_result(experiment, tmp_path):
+def test_killed_anywhere_it_continues_to_the_same_result(experiment, tmp_path, kill):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main(["run", str(experiment), "--outputs", str(whole)]) == 0
     # as soon as these exist, the process is in the middle of that job
-    for sign in ("cropping", "inversion/checkpoints", "cfg/frames"):
-        process = subprocess.Popen(
-            _command(experiment, killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 120
-        while not (killed / "tiny" / sign).exists() and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    for sign in ("cropping/manifest.json", "inversion/checkpoints", "cfg/frames"):
+        kill("studio run", experiment, killed, f"tiny/{sign}")
+        manifest = _json(killed / "tiny" / sign.split("/")[0] / "manifest.json")
+        assert manifest["status"] == "running"
     assert main(["run", str(experiment), "--outputs", str(killed)]) == 0
     assert results(killed) == results(whole)
 

@@ -1,14 +1,8 @@
 """The whole job on random weights: Stable Diffusion's classes, a CLIP for a judge."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +17,7 @@ from lab.run import Run
 from skew import drawing, job
 from skew.config import Config
 from skew.looking import pixels
-
-ROOT = Path(__file__).resolve().parents[2]
+from studio.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -219,19 +212,15 @@ def test_the_forecast_counts_what_is_missing(outputs, written, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on(tmp_path, written, whole):
+def test_killed_it_goes_on(tmp_path, written, whole, kill):
     """SIGKILL in the midst of drawing, then the same command: the same bytes."""
     file = tmp_path / "x.yaml"
     file.write_text(json.dumps({"skew": written()}))
-    command = [sys.executable, "-m", "studio", "skew", str(file), "--outputs", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / ".pictures").rglob("*.png")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (tmp_path / ".pictures").exists() and not (tmp_path / "x/skew/report.html").exists()
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    kill("studio skew", file, tmp_path, ".pictures/**/*.png")
+    drawn = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".pictures/**/*.png")}
+    assert drawn and not (tmp_path / "x/skew/report.html").exists()
+    assert main(["skew", str(file), "--outputs", str(tmp_path)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in drawn} == drawn  # nothing is drawn again
     assert made(tmp_path / "x" / "skew").keys() == made(whole).keys()
     assert {k: v for k, v in made(tmp_path / "x" / "skew").items() if k.endswith("png")} == {
         k: v for k, v in made(whole).items() if k.endswith("png")
