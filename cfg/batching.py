@@ -15,7 +15,7 @@ import torch
 from diffusion.config import Memory
 from diffusion.fitting import budget_of, plan_drawing
 from diffusion.stable_diffusion import StableDiffusion
-from lab.device import noise
+from lab.device import finish, noise
 from lab.memory import is_out_of_memory
 from lab.run import write_json
 
@@ -112,8 +112,7 @@ def measure(
         for size in agreeing:
             begin = clock()
             calls[size]()
-            if sd.device.type == "cuda":
-                torch.cuda.synchronize(sd.device)
+            finish(sd.device)
             spent[size] = min(spent[size], (clock() - begin) / size)
     return spent
 

@@ -1,6 +1,5 @@
 """What a sweep will cost, before it is drawn: pictures, evaluations, time on this machine."""
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 
 import torch
@@ -11,7 +10,8 @@ from cfg.config import Rule
 from cfg.guidance import needed, scale_at, strength
 from diffusion.schedule import alpha_bar_at, alpha_bars
 from diffusion.stable_diffusion import StableDiffusion, decode, make_scheduler
-from lab.device import noise
+from lab.device import finish, noise
+from lab.forecast import seconds_of
 
 
 def predictions_of(sd: StableDiffusion, frames: Sequence[Frame]) -> int:
@@ -47,25 +47,11 @@ def seconds_for(sd: StableDiffusion, predictions: int, pictures: int, batch_size
     predict = prediction_call(sd, batch_size)
     size = max(1, batch_size // 2)
     latents = noise((size, *sd.latent_shape()), 0, 0)
+
+    def timed(call: Callable[[], object]) -> float:
+        return seconds_of(call, wait=lambda: finish(sd.device))
+
     return (
-        _timed(sd, predict) * predictions / batch_size
-        + _timed(sd, lambda: decode(sd, latents)) * pictures / size
+        timed(predict) * predictions / batch_size
+        + timed(lambda: decode(sd, latents)) * pictures / size
     )
-
-
-def _timed(sd: StableDiffusion, call: Callable[[], object]) -> float:
-    spent = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        call()
-        if sd.device.type == "cuda":
-            torch.cuda.synchronize(sd.device)
-        spent.append(time.perf_counter() - begin)
-    return min(spent)
-
-
-def duration(seconds: float) -> str:
-    """In words: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

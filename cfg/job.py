@@ -9,7 +9,7 @@ import torch
 from cfg.batching import batch_size_for, circumstances, kept_size
 from cfg.cells import NAME, lines_of, listing, read_listing
 from cfg.config import Config, ScaleRange, exact_scales
-from cfg.forecast import duration, predictions_of, seconds_for
+from cfg.forecast import predictions_of, seconds_for
 from cfg.frames import missing
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
@@ -22,6 +22,7 @@ from diffusion.stable_diffusion import StableDiffusion, open_model, rest, what_c
 from diffusion.words import WordFile, require_words, words_in
 from lab.device import pick_device
 from lab.errors import UserError
+from lab.forecast import duration
 from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, write_json

@@ -161,6 +161,12 @@ def _require_xformers(parameter: torch.Tensor) -> None:
         ) from None
 
 
+def finish(device: torch.device) -> None:
+    """Return when the device has done what was queued for it; a CPU queues nothing."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def fetched_later(tensor: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Queue the copy of a tensor to the computer's memory behind what its GPU is still at work on.
 

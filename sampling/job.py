@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from cfg.forecast import duration, seconds_for
+from cfg.forecast import seconds_for
 from cfg.sampling import sample
 from diffusion.fitting import budget_of, plan_drawing
 from diffusion.prompts import notes_of_cuts
@@ -15,6 +15,7 @@ from diffusion.sources import locate
 from diffusion.stable_diffusion import StableDiffusion, open_model, rest, weights_of, what_computes
 from diffusion.words import require_words, words_in
 from lab.errors import UserError
+from lab.forecast import duration
 from lab.images import KEY, save_png
 from lab.memory import enough_memory
 from lab.processes import Processes

@@ -166,6 +166,7 @@ def _parse(argv: list[str], jobs: Mapping[str, str]) -> argparse.Namespace:
             "overrides",
             metavar="key=value",
             nargs="*",
+            default=[],  # else argparse says that one is required
             help="a setting to change, such as cfg.seed=7",
         )
         added.add_argument(

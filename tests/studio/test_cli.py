@@ -211,7 +211,7 @@ def test_a_mistyped_command_line_is_said(capsys, words, line):
     with pytest.raises(SystemExit) as caught:
         pseudoword(*words)
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith(f"error: {line}")
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {line}"
 
 
 def test_all_mistakes_of_a_file_are_said_at_once(capsys):

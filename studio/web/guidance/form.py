@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from cfg.config import Config, RuleName, ScaleRange, SchedulerName
 from lab.errors import UserError
+from lab.forecast import duration
 from studio.web.guidance.words import Word, newest
 
 NAME = "[name]"
@@ -167,20 +168,7 @@ def forecast(section: Mapping[str, Any], seconds_a_step: float | None) -> str:
     if seconds_a_step is None:
         return said
     steps = _list(section.get("steps", 25))
-    return f"{said}, about {spoken(pictures * sum(steps) / len(steps) * seconds_a_step)} here"
-
-
-def spoken(seconds: float) -> str:
-    """A duration in words: `40 s`, `12 min`, `3.5 h`, `6 days`, `3 years`."""
-    if seconds < 90:
-        return f"{max(1, seconds):.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    if seconds < 730 * 86400:
-        return f"{seconds / 86400:,.0f} days"
-    return f"{seconds / (365.25 * 86400):,.0f} years"
+    return f"{said}, about {duration(pictures * sum(steps) / len(steps) * seconds_a_step)} here"
 
 
 def _scales(form: Form) -> dict[str, Any]:
@@ -249,8 +237,8 @@ def _refuse_too_many(section: Mapping[str, Any], seconds_a_step: float | None) -
     seconds = pictures * max(_list(section["steps"])) * (seconds_a_step or 0.01)
     how = "here" if seconds_a_step else "if a step took a hundredth of a second"
     raise UserError(
-        f"that would be {pictures:,} pictures, about {spoken(seconds)} {how}; choose a larger step "
-        f"or fewer seeds (the page draws up to {MOST_PICTURES:,}, the terminal any number)"
+        f"that would be {pictures:,} pictures, about {duration(seconds)} {how}; choose a larger "
+        f"step or fewer seeds (the page draws up to {MOST_PICTURES:,}, the terminal any number)"
     )
 
 
