@@ -140,7 +140,6 @@ def test_beside_it_is_the_same_scale_of_another_line_and_the_nearest_where_none_
 
 
 def test_from_the_first_click_to_the_film(page, studio, tiny_sd_folder):
-    page.set_default_timeout(180_000)  # the process that computes has to begin first
     shutil.copytree(tiny_sd_folder, studio.readable / "tiny")
     page.goto(studio.url)
     page.wait_for_selector("body[data-studio=ready]")

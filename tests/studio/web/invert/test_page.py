@@ -53,7 +53,7 @@ def steps_of(page):
     return int(page.locator("#invert-facts b").first.inner_text().split(" of ")[0])
 
 
-def wait_for(page, condition, seconds=60):
+def wait_for(page, condition, seconds=120):
     for _ in range(seconds * 10):
         if condition():
             return
@@ -90,8 +90,8 @@ def test_a_word_from_the_first_click_to_the_file(page, studio, material, tmp_pat
     assert strip.locator(".pw-prompt").all_inner_texts() == ["ab <noise>", "cd <noise>"]
     looks = [f"step {step}" for step in range(0, STEPS + 1, 150)]
     assert strip.locator("figcaption").all_inner_texts()[: len(looks)] == looks
-    assert strip.locator("img").evaluate_all(
-        "all => all.every(one => one.naturalWidth === 64)"  # both prompts' 32 px: it is served
+    page.wait_for_function(  # both prompts' 32 px: it is served
+        "[...document.querySelectorAll('#invert-strip img')].every(one => one.naturalWidth === 64)"
     )
     assert page.locator("#invert-charts svg").count() == 2
     assert page.locator("#invert-nearest .pw-near").count() == 10
