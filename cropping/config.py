@@ -75,8 +75,9 @@ class Config(Section):
     """A YAML file of corrections by hand, which survive every rerun. One entry for each picture, by
     its path in the source folder, such as `07 a cat.png: {focus: [310, 120]}`, with any of: focus
     [x, y] or boxes [[x0, y0, x1, y1], ...] in px of the upright picture, or strategy (focal,
-    centre, pad, tiles); caption; ignore, boxes that training gives no weight; damage: false, what
-    was found is none; drop: true. Empty: corrections.yaml in the source folder, if there."""
+    centre, pad, tiles); caption, or captions, one for each of the boxes; ignore, boxes that
+    training gives no weight; damage: false, what was found is none; drop: true. Empty:
+    corrections.yaml in the source folder, if there."""
     strict: bool = False
     """Refuse a folder with a picture or caption that cannot be read. Otherwise it is left out, said
     in one line, and the rest goes on."""

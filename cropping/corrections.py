@@ -9,6 +9,9 @@ the upright picture, as in crops.jsonl:
     nested/08 doves.jpg:
       boxes: [[0, 40, 600, 640]]    # exactly these crops; a box of another shape is widened to it
       caption: two doves on a roof
+    nested/08 a page.jpg:
+      boxes: [[0, 0, 400, 400], [500, 0, 900, 400]]
+      captions: [a sleeping cat, ""]    # one for each of the boxes; an empty one is the picture's
     09 a tent.png:
       strategy: pad                 # focal, centre, pad or tiles instead of the experiment's way
       ignore: [[0, 0, 80, 900]]     # training gives these parts no weight
@@ -53,6 +56,9 @@ class Correction(Section):
     """How this picture is cut, instead of the experiment's way."""
     caption: str | None = None
     """The caption, instead of the sidecar's or the file name's."""
+    captions: tuple[str, ...] = ()
+    """One for each of `boxes`, in their order, instead of the picture's; an empty one is the
+    picture's."""
     ignore: tuple[Corners, ...] = ()
     """[x0, y0, x1, y1] of parts that training gives no weight."""
     damage: bool = True
@@ -65,6 +71,11 @@ class Correction(Section):
         ways = [w for w in ("focus", "boxes", "strategy") if getattr(self, w) is not None]
         if len(ways) > 1:
             raise ValueError(f"has {' and '.join(ways)}; keep one of them")
+        if self.captions and len(self.captions) != len(self.boxes or ()):
+            raise ValueError(
+                f"has {len(self.captions)} captions for {len(self.boxes or ())} boxes; give each "
+                'box one, "" for the picture\'s'
+            )
         for x0, y0, x1, y1 in (*(self.boxes or ()), *self.ignore):
             if x0 >= x1 or y0 >= y1:
                 raise ValueError(

@@ -190,9 +190,7 @@ def _write_crop(
     task: Task, picture: Image.Image, weights: list[Image.Image], chosen: Plan, index: int
 ) -> Record:
     """Write one crop, its caption and its mask; its part of the record."""
-    config, caption = task.config, task.source.caption
-    if config.captions.automatic and _wants_automatic(task.source, config):
-        caption = Caption("", "waiting")
+    config, caption = task.config, _caption_of(task, index)
     window = chosen.windows[index]
     crop, padding = render(picture, window, chosen.size, config.fill)
     mask = cut_mask(weights, picture.size, window, chosen.size, padding)
@@ -222,6 +220,16 @@ def _write_crop(
         "learned": round(float(np.asarray(mask).mean()) / 255, 4) if mask else 1.0,
         "detail": duplicates.detail(crop.convert("RGB")),
     }
+
+
+def _caption_of(task: Task, index: int) -> Caption:
+    """A crop's own caption if a person gave it one, else the picture's, or a model's to come."""
+    own = task.source.correction.captions if task.source.correction else ()
+    if own and own[index].strip():
+        return Caption(" ".join(own[index].split()), "correction")
+    if task.config.captions.automatic and _wants_automatic(task.source, task.config):
+        return Caption("", "waiting")
+    return task.source.caption
 
 
 def _wants_automatic(source: Source, config: Config) -> bool:

@@ -66,6 +66,17 @@ def test_several_boxes_are_several_crops_and_a_dropped_picture_is_none(pictures,
     assert any("3 a bird.png (by hand)" in note for note in run.notes)
 
 
+def test_a_crop_has_its_own_caption_where_it_was_given_one(pictures, crop, lines):
+    (pictures / "corrections.yaml").write_text(
+        "1 a cat.png:\n  boxes: [[0, 0, 50, 50], [40, 10, 90, 60]]\n  captions: [' its  ear', '']\n"
+    )
+    run = crop(pictures)
+    ear, rest = lines(run)[:2]
+    assert (ear["caption"], ear["caption_from"]) == ("its ear", "correction")
+    assert (rest["caption"], rest["caption_from"]) == ("a cat", "file name")
+    assert (run.folder / "images" / "1 a cat tile 1.txt").read_text() == "its ear\n"
+
+
 def test_a_strategy_and_parts_to_ignore(pictures, crop, lines):
     (pictures / "corrections.yaml").write_text(
         "1 a cat.png: {strategy: pad, ignore: [[0, 0, 45, 60]]}\n"
@@ -111,6 +122,7 @@ def test_work_that_is_there_starts_no_workers(pictures, crop, monkeypatch):
         ("1 a cat.png:\n  focus: [400, 2]", "2:10", "outside the picture, which has 90 x 60 px"),
         ("1 a cat.png:\n  boxes:\n  - [0, 0, 9, 9]\n  - [95, 0, 99, 9]", "4:5", "outside"),
         ("1 a cat.png: {boxes: [[9, 0, 3, 9]]}", "1:1", "nothing in it"),
+        ("1 a cat.png: {captions: [a, b]}", "1:1", "2 captions for 0 boxes"),
         ("1 a cat.png: [", "2:1", "not valid YAML"),
     ],
 )
@@ -135,7 +147,9 @@ def test_a_file_that_is_named_has_to_be_there(tmp_path, pictures, crop, lines):
 
 ENTRIES = {
     "1 a cat.png": Correction(focus=(10.5, 20), caption="no"),
-    "nested/3 a: bird #2.png": Correction(boxes=((0, 0, 30, 30), (5, 5, 20, 20)), damage=False),
+    "nested/3 a: bird #2.png": Correction(
+        boxes=((0, 0, 30, 30), (5, 5, 20, 20)), captions=("", "b"), damage=False
+    ),
     "'quoted' – ünï.jpg": Correction(strategy="tiles", ignore=((1, 2, 3, 4),), caption="8"),
     "2.png": Correction(drop=True, caption=""),
     "x" * 180 + ".png": Correction(caption="a [cat], {a dog}: 'both' \\\"x\\\" # &*!"),

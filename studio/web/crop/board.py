@@ -30,6 +30,7 @@ def board(crops: Crops, cards: list[Card], pictures: Mapping[str, Path | None]) 
                 "boxes": card.boxes,
                 "way": card.way,
                 "caption": card.caption,
+                "captions": card.captions,
                 "badges": card.badges,
                 "flaws": card.flaws,
                 "waits": card.waits,

@@ -1,58 +1,14 @@
 // Pictures with the rectangles that are cut out of them, to be dragged.
 //
-// props.value: {run, prefix, cards: [{name, size, out, boxes, way, caption, badges, flaws, waits,
-//   picture, crops}]}; places are px of the upright picture, `out` is the size of a crop.
+// props.value: {run, prefix, cards: [{name, size, out, boxes, way, caption, captions, badges, flaws,
+//   waits, picture, crops}]}; places are px of the upright picture, `out` is the size of a crop.
 // What a person does becomes the event "edit", with {run, name, do: "boxes" | "way" | "caption"}.
-//
-// A rectangle keeps the crops' shape. It stays in the picture as far as it fits there, and is never
-// larger than what shows the whole picture: the server refuses anything else.
 const cards = element.querySelector("[data-part=cards]");
 const said = element.querySelector("[data-part=said]");
 const WAYS = { automatic: "Automatic", focal: "Crop", centre: "Crop, in the middle",
   pad: "Whole, padded", tiles: "Several tiles", hand: "By hand", drop: "Leave out" };
-const SMALLEST = 16;
 const views = new Map();
 let run = null, numbers = 0;
-
-// --- rectangles: [x0, y0, x1, y1] in whole px
-
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const ratio = (card) => card.out[0] / card.out[1];
-
-// The shape that the shorter side decides, as cropping widens a rectangle.
-function shape(card, width) {
-  const aspect = ratio(card);
-  if (aspect < 1) return [width, Math.round(width / aspect)];
-  const height = Math.max(1, Math.round(width / aspect));
-  return [Math.round(height * aspect), height];
-}
-
-function widest(card) {
-  return Math.max(card.size[0], Math.round(card.size[1] * ratio(card)));
-}
-
-function slide(start, length, room) {
-  return length <= room ? clamp(start, 0, room - length) : clamp(start, room - length, 0);
-}
-
-function placed(card, x, y, width, height) {
-  x = slide(Math.round(x), width, card.size[0]);
-  y = slide(Math.round(y), height, card.size[1]);
-  return [x, y, x + width, y + height];
-}
-
-function moved(card, box, dx, dy) {
-  return placed(card, box[0] + dx, box[1] + dy, box[2] - box[0], box[3] - box[1]);
-}
-
-// Made `width` wide, one point of it staying where it is: (0, 0) its upper left corner, (1, 1) the
-// lower right one, (0.5, 0.5) its middle.
-function resized(card, box, width, fixed) {
-  const least = Math.min(SMALLEST, widest(card));
-  const [w, h] = shape(card, clamp(Math.round(width), least, widest(card)));
-  const x = box[0] + fixed[0] * (box[2] - box[0] - w), y = box[1] + fixed[1] * (box[3] - box[1] - h);
-  return placed(card, x, y, w, h);
-}
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
@@ -80,7 +36,7 @@ function frame(card, boxes) {
 
 function skeleton(card) {
   const mask = "crop-mask-" + run.replace(/\W/g, "") + "-" + numbers++;
-  const view = { card, boxes: [], pending: false, dragging: false, mask };
+  const view = { card, boxes: [], captions: [], chosen: 0, pending: false, dragging: false, mask };
   view.node = make("article", { class: "crop-card" });
   view.plane = make("div", { class: "crop-plane" });
   view.stage = make("div", { class: "crop-stage" }, view.plane);
@@ -93,14 +49,19 @@ function skeleton(card) {
   view.bar = make("div", { class: "crop-bar", hidden: "" }, apply, reset);
   apply.addEventListener("click", () => applied(view));
   reset.addEventListener("click", () => back(view));
-  view.stage.append(view.bar);
+  view.add = make("button", { type: "button" }, "Add a tile");
+  view.remove = make("button", { type: "button" }, "Remove");
+  view.add.addEventListener("click", () => added(view));
+  view.remove.addEventListener("click", () => removed(view, view.chosen));
+  view.stage.append(make("div", { class: "crop-bar crop-tools" }, view.add, view.remove), view.bar);
   view.thumbs = make("div", { class: "crop-thumbs" });
   view.caption = make("textarea", { rows: "2", maxlength: "2000", spellcheck: "true" });
+  view.tiles = make("ol", { class: "crop-tiles", hidden: "" });
   view.badges = make("ul", { class: "crop-badges" });
   view.way = make("select", {});
   view.title = make("p", { class: "crop-name" });
   view.node.append(view.stage,
-    make("div", { class: "crop-words" }, view.thumbs, view.caption), view.badges,
+    make("div", { class: "crop-words" }, view.thumbs, view.caption), view.tiles, view.badges,
     make("div", { class: "crop-foot" }, view.title, view.way));
   listen(view);
   return view;
@@ -132,12 +93,55 @@ function draw(view) {
     Object.assign(node.style, { left: share(box[0] - x, w), top: share(box[1] - y, h),
       width: share(box[2] - box[0], w), height: share(box[3] - box[1], h) });
     const which = view.boxes.length > 1 ? "Tile " + (index + 1) + " of " + view.boxes.length : "Crop";
+    node.classList.toggle("chosen", view.boxes.length > 1 && index === view.chosen);
     node.setAttribute("aria-label", which + " of " + card.name + ": " + place(box)
-      + ". Arrow keys move it, with Shift they make it larger or smaller, Enter applies, Escape resets"
+      + ". Arrow keys move it, with Shift they make it larger or smaller, + adds a tile, Enter applies, Escape resets"
       + (view.boxes.length > 1 ? ", Delete removes it." : "."));
   });
+  view.add.setAttribute("aria-label", "Add a tile to " + card.name);
+  view.remove.hidden = view.boxes.length < 2;
+  view.remove.textContent = "Remove tile " + (view.chosen + 1);
+  drawTiles(view);
   view.bar.hidden = !view.pending;
   view.node.classList.toggle("pending", view.pending);
+}
+
+// A caption for each tile, empty where it has the picture's.
+function drawTiles(view) {
+  const { card } = view;
+  view.tiles.hidden = view.boxes.length < 2;
+  while (view.tiles.childElementCount > view.boxes.length) view.tiles.lastElementChild.remove();
+  while (view.tiles.childElementCount < view.boxes.length) addTile(view);
+  [...view.tiles.children].forEach((item, index) => {
+    const [picture, input] = item.children;
+    const src = view.pending || view.boxes.length < 2 ? "" : card.crops[index];
+    picture.style.backgroundImage = src ? "url(" + JSON.stringify(src) + ")" : "";
+    const typing = document.activeElement === input && input.value !== input.defaultValue;
+    if (!typing) input.value = view.captions[index];
+    input.defaultValue = view.captions[index];
+    input.placeholder = card.caption || "no caption";
+    input.setAttribute("aria-label", "Caption of tile " + (index + 1) + " of " + card.name);
+  });
+}
+
+function addTile(view) {
+  const input = make("input", { type: "text", maxlength: "2000", spellcheck: "true" });
+  const item = make("li", { class: "tile" + (view.tiles.childElementCount % 5) },
+    make("span"), input);
+  const index = view.tiles.childElementCount;
+  view.tiles.append(item);
+  input.addEventListener("focus", () => choose(view, index));
+  input.addEventListener("change", () => {
+    const text = input.value.replace(/\s+/g, " ").trim();
+    if (text === view.captions[index]) return;
+    view.captions[index] = text;
+    view.pending = true;
+    applied(view);
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing) input.blur();
+    else if (event.key === "Escape") input.value = input.defaultValue;
+  });
 }
 
 const place = (box) => (box[2] - box[0]) + " by " + (box[3] - box[1]) + " px at " + box[0] + ", " + box[1];
@@ -150,14 +154,23 @@ function addWindow(view) {
     node.append(make("span", { class: "crop-corner " + corner, "data-corner": corner }));
   view.windows.push(node);
   view.plane.append(node);
+  node.addEventListener("focus", () => choose(view, view.windows.indexOf(node)));
   node.addEventListener("keydown", (event) => keyed(view, view.windows.indexOf(node), event));
   node.addEventListener("pointerdown", (event) => grabbed(view, view.windows.indexOf(node), event));
+}
+
+// As the server has it.
+function restore(view) {
+  view.pending = false;
+  view.boxes = view.card.boxes.map((box) => [...box]);
+  view.captions = view.boxes.map((_, index) => view.card.captions[index] || "");
+  view.chosen = Math.min(view.chosen, view.boxes.length - 1);
 }
 
 function fill(view, card) {
   const before = view.card;
   view.card = card;
-  if (!view.pending && !view.dragging) view.boxes = card.boxes.map((box) => [...box]);
+  if (!view.pending && !view.dragging) restore(view);
   if (view.picture.getAttribute("src") !== card.picture) {
     if (card.picture) view.picture.src = card.picture;
     else view.picture.removeAttribute("src");
@@ -168,7 +181,8 @@ function fill(view, card) {
   view.title.textContent = card.name + " · " + card.size.join(" × ");
   view.title.title = view.title.textContent;
   view.caption.setAttribute("aria-label", "Caption of " + card.name);
-  view.caption.placeholder = "no caption";
+  const all = card.captions.length && card.captions.every((text) => text);
+  view.caption.placeholder = all ? "each tile has its own" : "no caption";
   view.caption.title = props.value.prefix ? "Before it stands: " + props.value.prefix : "";
   const typing = document.activeElement === view.caption && view.caption.value !== view.caption.defaultValue;
   if (!typing) view.caption.value = card.caption;
@@ -199,12 +213,12 @@ function applied(view) {
   view.pending = false;
   draw(view);
   said.textContent = "Applied to " + view.card.name;
-  tell(view, { do: "boxes", boxes: view.boxes });
+  const own = view.captions.some((text) => text) ? { captions: view.captions } : {};
+  tell(view, { do: "boxes", boxes: view.boxes, ...own });
 }
 
 function back(view) {
-  view.pending = false;
-  view.boxes = view.card.boxes.map((box) => [...box]);
+  restore(view);
   draw(view);
   said.textContent = view.card.name + " is as it was";
 }
@@ -215,6 +229,35 @@ function change(view, index, box) {
   draw(view);
 }
 
+function choose(view, index) {
+  if (index < 0 || index === view.chosen) return;
+  view.chosen = index;
+  draw(view);
+}
+
+function added(view) {
+  if (view.boxes.length >= MOST) return void (said.textContent = MOST + " tiles are the most");
+  view.boxes.push(another(view.card, view.boxes));
+  view.captions.push("");
+  reshaped(view, view.boxes.length - 1, "Tile " + view.boxes.length + " added, not applied yet");
+}
+
+function removed(view, index) {
+  if (view.boxes.length < 2) return;
+  view.boxes.splice(index, 1);
+  view.captions.splice(index, 1);
+  reshaped(view, Math.min(index, view.boxes.length - 1), "Removed, not applied yet");
+}
+
+function reshaped(view, index, sentence) {
+  view.chosen = index;
+  view.pending = true;
+  activate(view);
+  draw(view);
+  view.windows[index].focus({ preventScroll: true });
+  said.textContent = sentence;
+}
+
 function keyed(view, index, event) {
   const { card } = view, box = view.boxes[index];
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -222,12 +265,9 @@ function keyed(view, index, event) {
   let next = null;
   if (event.key === "Enter") applied(view);
   else if (event.key === "Escape") back(view);
-  else if (event.key === "Delete" && view.boxes.length > 1) {
-    view.boxes.splice(index, 1);
-    view.pending = true;
-    draw(view);
-    view.windows[Math.min(index, view.windows.length - 1)].focus();
-  } else if (ways[event.key] && event.shiftKey) {
+  else if (event.key === "+" || event.key === "Insert") added(view);
+  else if (event.key === "Delete" && view.boxes.length > 1) removed(view, index);
+  else if (ways[event.key] && event.shiftKey) {
     const larger = event.key === "ArrowUp" || event.key === "ArrowRight" ? 2 : -2;
     next = resized(card, box, box[2] - box[0] + larger * step, [0.5, 0.5]);
   } else if (ways[event.key]) {

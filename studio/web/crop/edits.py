@@ -94,7 +94,8 @@ def change(file: Path, name: str, edit: Mapping[str, Any], picture: Size, out: S
 def edited(entry: Correction, edit: Mapping[str, Any], picture: Size, out: Size) -> Correction:
     """An entry after an edit, which is one of
 
-    {"do": "boxes", "boxes": [[x0, y0, x1, y1], ...]} in px of the picture,
+    {"do": "boxes", "boxes": [[x0, y0, x1, y1], ...]} in px of the picture, with or without
+    "captions", one for each of them, "" for the picture's,
     {"do": "way", "way": "automatic", one of `WAYS`, "drop", or "keep" for not dropping it},
     {"do": "caption", "caption": TEXT}.
 
@@ -105,26 +106,47 @@ def edited(entry: Correction, edit: Mapping[str, Any], picture: Size, out: Size)
     do = edit.get("do")
     if do == "boxes":
         boxes = _boxes(edit.get("boxes"), picture, out)
+        own = _captions(edit.get("captions"), len(boxes))
         _forget_places(values)
         values |= _place(boxes, picture, out[0] / out[1])
+        if len(boxes) == 1 and own:
+            values["caption"] = own[0]
+        elif own:
+            values["captions"] = own
     elif do == "way" and edit.get("way") in ("automatic", *WAYS):
         _forget_places(values)
         values |= {} if edit["way"] == "automatic" else {"strategy": edit["way"]}
     elif do == "way" and edit.get("way") in ("drop", "keep"):
         values["drop"] = edit["way"] == "drop"
     elif do == "caption" and isinstance(edit.get("caption"), str):
-        caption = " ".join(edit["caption"].encode(errors="replace").decode().split())
-        if len(caption) > LONGEST_CAPTION or any(ord(letter) < 32 for letter in caption):
-            raise UserError(f"a caption is one line of at most {LONGEST_CAPTION} letters")
-        values["caption"] = caption
+        values["caption"] = _line(edit["caption"])
     else:
         raise UserError("the page asked for something that cannot be done to a picture")
     return Correction.model_validate_json(json.dumps(values))
 
 
 def _forget_places(values: dict[str, Any]) -> None:
-    for key in ("focus", "boxes", "strategy", "drop"):
+    for key in ("focus", "boxes", "captions", "strategy", "drop"):
         values.pop(key, None)
+
+
+def _line(text: str) -> str:
+    caption = " ".join(text.encode(errors="replace").decode().split())
+    if len(caption) > LONGEST_CAPTION or any(ord(letter) < 32 for letter in caption):
+        raise UserError(f"a caption is one line of at most {LONGEST_CAPTION} letters")
+    return caption
+
+
+def _captions(captions: Any, count: int) -> list[str]:
+    """The rectangles' own captions; none at all where each of them has the picture's."""
+    if captions is None:
+        return []
+    if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
+        raise UserError("those are no captions; reload the page")
+    if len(captions) != count:
+        raise UserError(f"{len(captions)} captions do not fit {count} rectangles; reload the page")
+    own = [_line(text) for text in captions]
+    return own if any(own) else []
 
 
 def _boxes(boxes: Any, picture: Size, out: Size) -> list[Box]:

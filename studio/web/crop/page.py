@@ -225,7 +225,7 @@ def _view() -> _View:
         EMPTY,
         html_template=(_HERE / "crop.html").read_text(encoding="utf-8"),
         css_template=(_HERE / "crop.css").read_text(encoding="utf-8"),
-        js_on_load=(_HERE / "crop.js").read_text(encoding="utf-8"),
+        js_on_load=_script("rectangles.js") + _script("crop.js"),
         apply_default_css=False,
         padding=False,
         elem_id="crop-board",
@@ -243,6 +243,10 @@ def _view() -> _View:
     return _View(
         shown, summary, pager, place, tools, ends, download, show, earlier, later, write, learn
     )
+
+
+def _script(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:

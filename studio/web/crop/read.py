@@ -41,6 +41,8 @@ class Card:
     """automatic, focal, centre, pad, tiles, hand or drop."""
     caption: str
     """Without the prefix of all captions."""
+    captions: tuple[str, ...]
+    """Of each of `boxes` its own, "" where that is the picture's; empty where none has its own."""
     lost: float
     """Share of what matters that no crop shows, 0..1."""
     waits: bool
@@ -212,9 +214,8 @@ def _card(seen: _Seen) -> Card:
         out=out,
         boxes=tuple(tuple(box) for box in cut or [crop["box"] for crop in crops]),
         way=_way(entry),
-        caption=entry.caption or ""
-        if entry.caption is not None
-        else crops[0]["caption"].removeprefix(prefix),
+        caption=_caption(seen).removeprefix(prefix) if entry.caption is None else entry.caption,
+        captions=entry.captions,
         lost=record["lost_mass"],
         waits=seen.waits,
         badges=_badges(seen),
@@ -227,6 +228,13 @@ def _card(seen: _Seen) -> Card:
         thumbnail=thumbnail if thumbnail.is_file() else None,
         hash=record["source_sha256"],
     )
+
+
+def _caption(seen: _Seen) -> str:
+    """The picture's caption, which the crops have that were given none of their own; "" if none."""
+    own = (seen.record["correction"] or {}).get("captions", ())
+    shared = [c["caption"] for k, c in enumerate(seen.record["crops"]) if not (own and own[k])]
+    return shared[0] if shared else ""
 
 
 def prefix_of(configuration: Mapping[str, Any]) -> str:
@@ -245,7 +253,7 @@ def _without_crops(
     badges: tuple[Badge, ...] = (("wait", "being cut"),) if waits else (("out", "left out"),)
     return Card(
         name, size, out, tuple(tuple(b) for b in cut_by(entry, size, out) or [(0, 0, *size)]),
-        _way(entry), entry.caption or "", 0.0, waits, badges, (), (), None,
+        _way(entry), entry.caption or "", entry.captions, 0.0, waits, badges, (), (), None,
         f"{stamp_of(path):x}{size[0]:x}",
     )  # fmt: skip
 

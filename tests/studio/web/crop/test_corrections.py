@@ -154,6 +154,9 @@ def test_rectangles_of_buckets_are_cut_as_they_are_shown():
         {"do": "boxes", "boxes": "all"},
         {"do": "boxes", "boxes": [[0, 0, 9, 9]] * 99},
         {"do": "boxes"},
+        {"do": "boxes", "boxes": [[0, 0, 30, 30], [30, 0, 60, 30]], "captions": ["one"]},
+        {"do": "boxes", "boxes": [[0, 0, 30, 30]], "captions": [7]},
+        {"do": "boxes", "boxes": [[0, 0, 30, 30]], "captions": "ab"},
         {"do": "way", "way": "__class__"},
         {"do": "way"},
         {"do": "caption", "caption": 7},
@@ -203,6 +206,30 @@ def test_ways_captions_and_leaving_out(bench, form, cut, crops_of, boxes):
     do("2 a dog.png", do="way", way="keep")
     assert crops_of(bench).card("2 a dog.png").waits
     assert "2 a dog.png" in boxes(cut(bench, name))
+
+
+def test_tiles_have_captions_of_their_own_where_they_were_given_one(bench, form, cut, crops_of):
+    name = work.begin(bench, form(bench, prefix="a print of"))
+    cut(bench, name)
+
+    def do(boxes: list, captions: list[str]):
+        asked = {"run": name, "name": "1 a cat.png", "do": "boxes", "boxes": boxes}
+        work.edit(bench, name, crops_of(bench), asked | {"captions": captions})
+        folder = cut(bench, name).folder / "images"
+        texts = [path.read_text() for path in sorted(folder.glob("1 a cat*.txt"))]
+        return crops_of(bench).card("1 a cat.png"), texts
+
+    two = [[0, 0, 40, 40], [40, 10, 90, 60]]
+    card, texts = do(two, ["", " an  ear "])
+    assert (card.caption, card.captions) == ("a cat", ("", "an ear"))
+    assert texts == ["a print of a cat\n", "a print of an ear\n"]
+    card, texts = do(two, ["its tail", "an ear"])
+    assert (card.caption, card.captions) == ("", ("its tail", "an ear"))
+    assert texts == ["a print of its tail\n", "a print of an ear\n"]
+    card, texts = do(two[1:], ["an ear"])  # the last of them is the picture's
+    assert (card.caption, card.captions) == ("an ear", ())
+    card, texts = do(two, ["", ""])
+    assert (card.captions, texts) == ((), ["a print of an ear\n"] * 2)
 
 
 def test_corrections_beside_the_pictures_hold_and_stay(bench, form, cut, crops_of, boxes):
