@@ -2,13 +2,19 @@
 
 import importlib.util
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
+import runpy
 import shutil
-import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -45,89 +51,169 @@ def script():
     return loaded
 
 
-@pytest.fixture
-def start(tmp_path: Path):
-    """Start `python -m ROOM FILE --outputs OUTPUTS`, or as many of it on the CPU as asked for."""
+BEGINS = """
+import os, runpy, signal, sys
+from pathlib import Path
 
-    def started(room: str, file: Path, outputs: Path, processes: int = 1) -> subprocess.Popen:
-        module = [room]
+os.environ.clear()
+os.environ.update({environment!r})
+os.chdir({place!r})
+os.dup2(os.open({said!r}, os.O_WRONLY | os.O_CREAT), 2)
+{before}
+sys.argv[1:] = {words!r}
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+HALTS = """
+def halt(event, arguments):
+    if event == "os.rename" and len(list(Path({folder!r}).glob({pattern!r}))) >= {count}:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+sys.addaudithook(halt)
+"""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The processes of a launch; `said` has what each writes to stderr."""
+
+    processes: list[BaseProcess]
+    said: list[Path]
+
+    def failed(self) -> bool:
+        return any(process.exitcode for process in self.processes)
+
+    def sentences(self) -> str:
+        return "\n".join(path.read_text() for path in self.said if path.exists())
+
+    def end(self) -> None:
+        """All of them at once, with all that they started, as a machine that is switched off."""
+        family: list[psutil.Process] = []
+        for process in self.processes:
+            with suppress(psutil.NoSuchProcess):
+                first = psutil.Process(process.pid)
+                family += [*first.children(recursive=True), first]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(family, timeout=60)
+        for process in self.processes:
+            process.join()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Any:
+    """Processes that begin with all that the jobs import, torch and diffusers for the most part:
+    they are forks of one that has done nothing else, and so begin at once."""
+    context = multiprocessing.get_context("forkserver")
+    rooms = ("cropping", "inversion", "cfg", "ddpm", "sampling", "skew")
+    context.set_forkserver_preload([f"{room}.job" for room in rooms])
+    return context
+
+
+@pytest.fixture
+def start(tmp_path: Path, warm: Any) -> Callable[..., Started]:
+    """Start `python -m ROOM FILE --outputs OUTPUTS` as often as asked for, as processes that know
+    of each other in the way of `accelerate launch`; `before` is Python for each to run first."""
+
+    def started(
+        room: str, file: Path, outputs: Path, processes: int = 1, before: str = ""
+    ) -> Started:
+        module, *words = room.split()
+        told = {"module": module, "words": [*words, str(file), "--outputs", str(outputs)]}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         if processes > 1:
-            module = [*LAUNCH, "--num_processes", str(processes), "-m", room]
-        return subprocess.Popen(
-            [sys.executable, "-m", *module, str(file), "--outputs", str(outputs)],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+            environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+            environment |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+        begun = Started([], [])
+        for k in range(processes):
+            if processes > 1:
+                environment |= {"RANK": str(k), "LOCAL_RANK": str(k)}
+            said, script = tmp_path / f"said-{k}.txt", tmp_path / f"begins-{k}.py"
+            said.unlink(missing_ok=True)
+            surroundings = {"environment": environment, "place": str(tmp_path), "said": str(said)}
+            script.write_text(BEGINS.format(**told, **surroundings, before=before))
+            process = warm.Process(
+                target=runpy.run_path, args=(str(script),), kwargs={"run_name": "__main__"}
+            )
+            process.start()
+            begun.processes.append(process)
+            begun.said.append(said)
+        return begun
 
     return started
 
 
-HALTS = """
-import os, runpy, signal, sys
-from pathlib import Path
-
-def hook(event, arguments):
-    if event == "os.rename" and len(list(Path({folder!r}).glob({pattern!r}))) >= {count}:
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-sys.addaudithook(hook)
-sys.argv[1:1] = {words!r}
-runpy.run_module({room!r}, run_name="__main__", alter_sys=True)
-"""
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 @pytest.fixture
-def kill(tmp_path: Path, start) -> Callable[..., None]:
-    """Start `python -m ROOM FILE --outputs OUTPUTS`, and end it, with all that it started, at once,
-    as a machine that is switched off.
+def launch(start: Callable[..., Started]) -> Callable[..., None]:
+    """Run a room in two processes to its end."""
 
-    That is in the midst of its work, however quick the machine is: as soon as `count` files are
-    there that the pattern names, below `outputs`, a process stands still before it gives another
-    file its name. It is killed there.
+    def launched(room: str, file: Path, outputs: Path, processes: int = 2) -> None:
+        begun, ends = start(room, file, outputs, processes), time.monotonic() + 240
+        try:
+            while any(process.exitcode is None for process in begun.processes):
+                assert not begun.failed(), begun.sentences()
+                assert time.monotonic() < ends, "it did not end\n" + begun.sentences()
+                alive = [one.sentinel for one in begun.processes if one.exitcode is None]
+                multiprocessing.connection.wait(alive, timeout=1)
+            assert not begun.failed(), begun.sentences()
+        finally:
+            begun.end()
+
+    return launched
+
+
+@pytest.fixture
+def accelerate_launch(tmp_path: Path) -> Callable[..., None]:
+    """Run a room in two processes to its end with `accelerate launch -m ROOM FILE` itself."""
+
+    def launched(room: str, file: Path, outputs: Path) -> None:
+        words = [*LAUNCH, "--num_processes", "2", "-m", room, str(file), "--outputs", str(outputs)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, timeout=240,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+
+    return launched
+
+
+@pytest.fixture
+def kill(start: Callable[..., Started]) -> Callable[..., None]:
+    """Start `python -m ROOM FILE --outputs OUTPUTS`, and end it in the midst of its work, however
+    quick the machine is.
+
+    As soon as `count` files are there that the pattern names, below `outputs`, a process stands
+    still before it gives another file its name. All of them are killed then.
     """
 
     def killed(
         room: str, file: Path, outputs: Path, pattern: str, count: int = 1, processes: int = 1
     ) -> None:
-        module, *words = room.split()
-        halts = {"folder": str(outputs), "pattern": pattern, "count": count}
-        script = HALTS.format(**halts, room=module, words=words)
-        (tmp_path / "halting.py").write_text(script)
-        process = start("halting", file, outputs, processes)
-        first, ends = psutil.Process(process.pid), time.monotonic() + 240
-        family: list[psutil.Process] = []
-        while not any(_stands_still(one) for one in family):
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < ends, "it did not come to that"
-            time.sleep(0.01)
-            family = [*first.children(recursive=True), first]
-        for one in family:
-            one.send_signal(signal.SIGKILL)
-        process.communicate()
-        psutil.wait_procs(family, timeout=60)
+        before = HALTS.format(folder=str(outputs), pattern=pattern, count=count)
+        begun, ends = start(room, file, outputs, processes, before), time.monotonic() + 240
+        try:
+            while not any(_stands_still(process) for process in begun.processes):
+                assert all(one.exitcode is None for one in begun.processes), begun.sentences()
+                assert time.monotonic() < ends, "it did not come to that\n" + begun.sentences()
+                time.sleep(0.01)
+        finally:
+            begun.end()
 
     return killed
 
 
-def _stands_still(process: psutil.Process) -> bool:
+def _stands_still(process: BaseProcess) -> bool:
     try:
-        return process.status() == psutil.STATUS_STOPPED
+        return psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
     except psutil.NoSuchProcess:
         return False
-
-
-@pytest.fixture
-def launch(start):
-    """Run a room in two processes to its end, as `accelerate launch -m ROOM FILE` does."""
-
-    def launched(room: str, file: Path, outputs: Path) -> None:
-        process = start(room, file, outputs, processes=2)
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said
-
-    return launched
 
 
 @pytest.fixture(scope="module")

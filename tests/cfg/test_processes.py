@@ -58,7 +58,7 @@ def test_two_processes_make_what_one_makes(tmp_path, sweep, launch):
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_killed_and_continued_by_another_number_of_processes_it_ends_with_the_same_bytes(
-    tmp_path, sweep, kill, start, before, after
+    tmp_path, sweep, kill, launch, before, after
 ):
     file, outputs = sweep(10), tmp_path / "killed"
     kill("cfg", file, outputs, "x/cfg/frames/*/0*.png", count=3, processes=before)
@@ -66,9 +66,9 @@ def test_killed_and_continued_by_another_number_of_processes_it_ends_with_the_sa
     there = when_written(frames)
     assert 3 <= len(there) < 41
     assert not (frames.parent / "guidance.mp4").exists()
-    _, said = start("cfg", file, outputs, after).communicate(timeout=240)
+    launch("cfg", file, outputs, after)
     here(tmp_path / "whole", file)
-    assert results(outputs) == results(tmp_path / "whole"), said
+    assert results(outputs) == results(tmp_path / "whole")
     # what was there is not drawn again
     assert {path: when_written(frames)[path] for path in there} == there
 

@@ -22,14 +22,16 @@ inversion:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_rows_that_one_learns(tmp_path, tiny_sd_folder, draw_noise, launch):
+def test_two_processes_learn_the_rows_that_one_learns(
+    tmp_path, tiny_sd_folder, draw_noise, accelerate_launch
+):
     data = draw_noise(5, (32, 32))
     for name in ("wide", "long"):  # another shape, with a mask
         Image.effect_noise((40, 24), 50).convert("RGB").save(data / f"{name}.png")
         Image.linear_gradient("L").resize((40, 24)).save(data / f"{name}.mask.png")
     file = tmp_path / "x.yaml"
     file.write_text(SETTINGS.format(model=tiny_sd_folder, data=data))
-    launch("inversion", file, tmp_path / "two")
+    accelerate_launch("inversion", file, tmp_path / "two")
     assert main(["inversion", str(file), "--outputs", str(tmp_path / "one")]) == 0
     two, one = (
         load_embedding(tmp_path / n / "x/inversion/w.safetensors").vectors for n in ("two", "one")
