@@ -13,8 +13,8 @@ from typing import Any
 import gradio as gr
 
 from lab.errors import UserError
+from lab.forecast import duration
 from lab.run import MANIFEST, Run
-from studio.progress import spoken
 from studio.web.bench import Bench
 from studio.web.runs.listing import is_held
 from studio.web.tickets import Standing
@@ -30,6 +30,11 @@ _WORD = {
     "interrupted": "Stopped",
 }
 _WATCHED = (False, False, True)
+_INTO_SIGHT = """(text) => {
+  const row = text && document.getElementById('%s'), top = row && row.getBoundingClientRect().top;
+  if (row && (top < 0 || top > innerHeight - 60)) row.scrollIntoView();
+}"""
+"""On a phone the form is far away: whoever presses its button is led to what comes of it."""
 
 
 def guarded(handler: Callable) -> Callable:
@@ -83,14 +88,17 @@ class StandingView:
     refresh: Callable[[str], Any]
 
 
-def standing_view(bench: Bench, name: gr.State, job: str, timer: gr.Timer) -> StandingView:
+def standing_view(
+    bench: Bench, name: gr.State, job: str, timer: gr.Timer, mark: str = ""
+) -> StandingView:
     """A row that says how the work on a run stands, with buttons to stop it and to go on.
 
     It is filled when the run's name changes and at each tick of `timer`, which it switches on while
     the work is under way and off afterwards. A handler that queues work returns gr.Timer(active=
-    True) for the timer, besides the name.
+    True) for the timer, besides the name. `mark` tells two rows of the same job apart.
     """
-    with gr.Row(elem_classes="standing", equal_height=True):
+    place = f"standing-{mark or job}"
+    with gr.Row(elem_classes="standing", equal_height=True, elem_id=place):
         shown = gr.HTML("", elem_classes="standing-text", min_width=220, scale=4)
         stop = gr.Button("Stop", visible=False, size="sm", min_width=90, scale=0)
         resume = gr.Button("Go on", visible=False, size="sm", min_width=90, scale=0)
@@ -122,7 +130,9 @@ def standing_view(bench: Bench, name: gr.State, job: str, timer: gr.Timer) -> St
 
     outputs = [shown, stop, resume, timer, last]
     quiet: Any = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([timer.tick, name.change], refresh, [name, last], outputs, **quiet)
+    timer.tick(refresh, [name, last], outputs, **quiet)
+    named = name.change(refresh, [name, last], outputs, **quiet)
+    named.then(None, shown, js=_INTO_SIGHT % place)
     stop.click(stopped, name, timer, **quiet).then(refresh, name, outputs, **quiet)
     resume.click(resumed, name, timer, **quiet).then(refresh, name, outputs, **quiet)
     return StandingView(outputs, refresh)
@@ -165,13 +175,13 @@ def standing_html(standing: Standing) -> str:
         next_one = (
             "the next one" if standing.place == 1 else f"number {standing.place} in the queue"
         )
-        return _line("Waiting", next_one, "waiting")
+        behind = f"; {standing.ahead} is under way" if standing.ahead else ""
+        return _line("Waiting", ", ".join([next_one + behind, *_left(standing)]), "waiting")
     if standing.status != "running":
         return _line(_WORD[standing.status], standing.sentence, standing.status)
     stage = standing.stage or "beginning"
     parts = [f"{standing.done:,} of {standing.total:,}"] if standing.total > 1 else []
-    if standing.seconds_left is not None:
-        parts.append(f"about {spoken(max(1.0, standing.seconds_left))} left")
+    parts += _left(standing)
     bar = ""
     if standing.total > 1:
         bar = (
@@ -180,6 +190,12 @@ def standing_html(standing: Standing) -> str:
         )
     title = stage[:1].upper() + stage[1:]
     return _line(title, ", ".join(parts), "running") + bar
+
+
+def _left(standing: Standing) -> list[str]:
+    if standing.seconds_left is None:
+        return []
+    return [f"about {duration(standing.seconds_left)} left"]
 
 
 def _line(title: str, detail: str, kind: str) -> str:

@@ -182,11 +182,12 @@ class Queue:
         return cli.models(self.jobs)
 
     def _standing(self, ticket: Ticket) -> Standing:
-        place = 0 if ticket.status == "running" else -1
-        if ticket.status == "waiting":
-            ahead = self._tickets[: self._tickets.index(ticket)]
-            place = 1 + sum(other.status == "waiting" for other in ahead)
-        return ticket.standing(place)
+        if ticket.status != "waiting":
+            return ticket.standing(0 if ticket.status == "running" else -1)
+        before = self._tickets[: self._tickets.index(ticket)]
+        place = 1 + sum(other.status == "waiting" for other in before)
+        running = next((other for other in self._tickets if other.status == "running"), None)
+        return ticket.standing(place, running)
 
     def _save(self) -> None:
         save_tickets(self._folder / "queue.json", self._tickets)

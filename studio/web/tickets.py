@@ -31,11 +31,14 @@ class Standing:
     total: int
     note: str
     seconds_left: float | None
-    """Of the stage it is in, from how fast it went so far; None while that is unknown."""
+    """Of the stage it is in, from how fast it went so far; while it waits, of the stage that the
+    work before it is in. None while that is unknown."""
     sentence: str
     """Why it failed."""
     ended: float = 0.0
     """When, in seconds since 1970."""
+    ahead: str = ""
+    """While it waits: the run that is under way."""
 
 
 @dataclass
@@ -69,10 +72,12 @@ class Ticket:
             return None
         return max(0.0, (self.total - self.done) * passed / made)
 
-    def standing(self, place: int) -> Standing:
+    def standing(self, place: int, ahead: "Ticket | None" = None) -> Standing:
+        """`place` as in Standing; `ahead` is what is under way while this one waits."""
         return Standing(
             self.id, self.name, self.jobs, self.what, self.status, place, self.stage, self.done,
-            self.total, self.note, self.seconds_left(), self.sentence, self.ended,
+            self.total, self.note, (ahead or self).seconds_left(), self.sentence, self.ended,
+            ahead.name if ahead else "",
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
 // What a person does becomes the event "edit", with {run, name, do: "boxes" | "way" | "caption"}.
 const cards = element.querySelector("[data-part=cards]");
 const said = element.querySelector("[data-part=said]");
+const hint = element.querySelector("[data-part=hint]");
 const WAYS = { automatic: "Automatic", focal: "Crop", centre: "Crop, in the middle",
   pad: "Whole, padded", tiles: "Several tiles", hand: "By hand", drop: "Leave out" };
 const views = new Map();
@@ -351,6 +352,7 @@ function update() {
   const value = props.value || { run: "", cards: [] };
   if (value.run !== run) {
     run = value.run || "";
+    hint.hidden = Boolean(run);
     views.clear();
     cards.replaceChildren();
   }

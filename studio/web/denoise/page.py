@@ -109,11 +109,13 @@ def _inputs(bench: Bench) -> list[Any]:
     with gr.Group():
         text = gr.Textbox(first.text, label="Text", placeholder="a red flower", max_lines=1)
         push = gr.Slider(0, 1, first.text_strength, step=0.02, label="Strength of the text")
-    with gr.Group():
-        seed = gr.Textbox(first.seed, label="Seed", max_lines=1)
-        pictures = gr.Slider(1, 16, first.pictures, step=1, label="Pictures")
-        steps = gr.Slider(1, 200, first.steps, step=1, label="Steps")
-    gr.on(None, lambda: gr.Dropdown(choices=models_of(bench.outputs)), None, model, **_QUIET)
+    with gr.Row():
+        seed = gr.Textbox(first.seed, label="Seed", max_lines=1, min_width=80)
+        pictures = gr.Number(first.pictures, label="Pictures", min_width=80)
+        steps = gr.Number(first.steps, label="Steps", min_width=80)
+    known = {"fn": lambda: gr.Dropdown(choices=models_of(bench.outputs)), "outputs": model}
+    gr.on(None, **known, **_QUIET)
+    model.focus(**known, **_QUIET)
     return [model, colour, pull, text, push, seed, pictures, steps]
 
 
@@ -147,9 +149,9 @@ def _training(bench: Bench, model: gr.Dropdown) -> None:
         folder = gr.Textbox(
             label="Or a folder of pictures", placeholder="datasets/...", max_lines=1
         )
-        steps = gr.Slider(100, 3000, first.steps, step=100, label="Steps of the training")
+        steps = gr.Number(first.steps, label="Steps of the training", step=100)
         press = gr.Button("Train")
-        standing = standing_view(bench, run, JOB, timer)
+        standing = standing_view(bench, run, JOB, timer, "training")
 
     @guarded
     def start(*values: Any) -> Any:

@@ -27,10 +27,11 @@ from studio.web.guidance.form import (
     range_of,
     scale_of,
 )
-from studio.web.guidance.read import BETWEEN, between, payload, read_sweep, sweeps
+from studio.web.guidance.read import between, payload, read_sweep, sweeps
 from studio.web.guidance.runs import pace, place_for
 from studio.web.guidance.words import Word, find_words, newest
 from studio.web.parts import guarded, standing_view
+from studio.web.runs.listing import BETWEEN
 
 HERE = Path(__file__).parent
 FIELDS = tuple(field.name for field in dataclasses.fields(Form))
@@ -56,7 +57,7 @@ def tab(bench: Bench) -> Tab:
     timer, more = gr.Timer(1, active=False), gr.Timer(0.7, active=False)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            inputs, draw, estimate, opened = _form(bench, handlers)
+            inputs, chips, draw, estimate, opened = _form(bench, handlers)
         with gr.Column(scale=7, min_width=300):
             standing = standing_view(bench, run, "cfg", timer)
             viewer = gr.HTML(
@@ -74,6 +75,7 @@ def tab(bench: Bench) -> Tab:
         handlers.look, [run, seen], [viewer, seen], **QUIET
     )
     opened.input(lambda name: name or "", opened, run, **QUIET)
+    gr.on([inputs["prompt"].focus, run.change], handlers.tokens, None, chips, **QUIET)
     words = inputs["words"]
     words.focus(handlers.files, words, words, **QUIET)
     opened.focus(handlers.choices, opened, opened, **QUIET)
@@ -289,8 +291,9 @@ def _file(name: str) -> str:
 
 def _form(
     bench: Bench, handlers: Handlers
-) -> tuple[dict[str, Any], gr.Button, gr.HTML, gr.Dropdown]:
-    """The form: its inputs by the names of FIELDS, the button, the estimate, the run to open."""
+) -> tuple[dict[str, Any], gr.HTML, gr.Button, gr.HTML, gr.Dropdown]:
+    """The form: its inputs by the names of FIELDS, the words' buttons, the button that draws, the
+    estimate, the run to open."""
     usual = Form()
     made: dict[str, Any] = {}
     made["prompt"] = gr.Textbox(
@@ -299,7 +302,7 @@ def _form(
         placeholder="a house with mountains in the background",
         elem_id="guidance-prompt",
     )
-    gr.HTML(
+    chips = gr.HTML(
         handlers.tokens,  # a function: asked again whenever the page is opened
         html_template='<div class="chips" role="group" aria-label="Learned words"></div>',
         css_template=_file("chips.css"),
@@ -334,7 +337,7 @@ def _form(
     opened = gr.Dropdown(
         sweeps(bench.outputs), value=None, label="Open a run", elem_id="guidance-open"
     )
-    return {name: made[name] for name in FIELDS}, draw, estimate, opened
+    return {name: made[name] for name in FIELDS}, chips, draw, estimate, opened
 
 
 def _files(words: list[Word]) -> list[tuple[str, str]]:

@@ -21,9 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 from cfg.cells import file_stem, plain
 from cfg.config import Rule, ScaleRange, exact_scales
 from lab.run import MANIFEST, METRICS
+from studio.web.runs.listing import BETWEEN
 
-BETWEEN = "-between"
-"""How the name of the run ends that draws single scales of another one, where somebody looked."""
 CURVES = {
     "speed": "How fast pictures change",
     "match": "How well they fit the prompt",

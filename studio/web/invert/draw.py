@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from lab.forecast import duration
 from studio.web.invert.read import Curve, Learning, Look, Vector, Word
 
 WIDTH, HEIGHT = 440, 236
@@ -261,11 +262,3 @@ def facts(learning: Learning, word: Word, rate: float | None, timed: bool = Fals
             cells.append((duration((word.planned - word.step) / rate), "left, at most"))
     shown = "".join(f"<div><b>{escape(a)}</b>{escape(b)}</div>" for a, b in cells)
     return f'<div class="pw-facts">{shown}</div><p class="pw-verdict">{escape(word.verdict)}</p>'
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 40 s, 3 min, 2 h 10 min."""
-    if seconds < 90:
-        return f"{max(0, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -21,6 +21,8 @@ if sys.platform != "win32":
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif"})
 FILMS = frozenset({".mp4", ".webm"})
+BETWEEN = "-between"
+"""How the name of the run ends that draws single scales of another one, where somebody looked."""
 _LARGEST = 3_000_000
 """Bytes of a picture that is still shown on a card."""
 _MOST_NAMES = 5000
@@ -60,10 +62,15 @@ class Card:
 
 def entries(outputs: Path, jobs: Sequence[str], job: str = "", words: str = "") -> list[Entry]:
     """The run folders in `outputs`, newest first: all, or one job's, or those with `words` in
-    their name."""
+    their name. What was drawn between the scales of a sweep belongs to that sweep, and stands here
+    only where its own name is asked for."""
     found = []
     for folder in _folders(outputs):
         if words.casefold().strip() not in folder.name.casefold():
+            continue
+        sweep = folder.name.removesuffix(BETWEEN)
+        asked = words.casefold().strip() not in sweep.casefold()
+        if sweep != folder.name and not asked and (outputs / sweep / "cfg").is_dir():
             continue
         for wanted in [job] if job else jobs:
             try:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import UserError
 from lab.run import Progress
-from studio.web import parts
+from studio.web import parts, tickets
 from studio.web.bench import Bench
 from studio.web.places import Places
 from studio.web.queue import Queue
@@ -113,6 +113,21 @@ def test_what_waits_and_what_runs_can_be_stopped(bench):
     bench.queue._tickets[0].hear(Progress("drawing <it>", 1, 40, ""))
     text = parts.describe(bench, "house", "cfg")[0]
     assert "Drawing &lt;it&gt;" in text and "1 of 40" in text and '<progress max="40"' in text
+
+
+def test_what_waits_says_for_what_and_how_long_that_takes(bench, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(tickets.time, "monotonic", lambda: clock[0])
+    bench.queue._tickets += [Ticket("1", "<long>", ("cfg",), "draw", "running"),
+                             Ticket("2", "next", ("cfg",), "draw")]  # fmt: skip
+    ticket(bench)
+    text = parts.describe(bench, "house", "cfg")[0]
+    assert "number 2 in the queue; &lt;long&gt; is under way<" in text
+    bench.queue._tickets[0].hear(Progress("drawing", 0, 40, ""))
+    clock[0] = 400
+    bench.queue._tickets[0].hear(Progress("drawing", 20, 40, ""))
+    text = parts.describe(bench, "house", "cfg")[0]
+    assert "&lt;long&gt; is under way, about 5 min left<" in text
 
 
 def test_the_newest_account_counts(bench):

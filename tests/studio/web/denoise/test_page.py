@@ -45,7 +45,7 @@ def opened(page, studio):
 
 def choose(page, **numbers):
     for label, value in numbers.items():
-        box = page.get_by_label(f"number input for {label}", exact=True)
+        box = page.get_by_label(label, exact=True)
         box.fill(str(value))
         box.press("Tab")
 

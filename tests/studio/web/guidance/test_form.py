@@ -2,17 +2,14 @@
 
 import dataclasses
 import json
-from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from cfg.cells import file_stem, lines_of
+from cfg.cells import lines_of
 from cfg.config import Config
 from lab.errors import UserError
 from lab.run import write_json
@@ -220,15 +217,6 @@ def test_the_files_of_the_words_in_a_prompt_are_named():
 # --- the events
 
 
-def drawn(folder, about, scales):
-    folder.mkdir(parents=True)
-    text = PngInfo()
-    text.add_itxt("parameters", json.dumps(about))
-    for scale in scales:
-        name = f"{file_stem(Decimal(str(scale)))}.png"
-        Image.new("RGB", (4, 4)).save(folder / name, pnginfo=text)
-
-
 @pytest.fixture
 def handlers(tmp_path):
     """The tab's handlers over a queue that only takes down what it is told, and what that was."""
@@ -269,7 +257,9 @@ def test_what_is_outside_of_the_folders_is_refused(handlers, tmp_path):
     assert told == []
 
 
-def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(handlers, tmp_path):
+def test_where_somebody_rests_the_missing_scale_is_drawn_first_as_its_run_would(
+    handlers, tmp_path, drawn
+):
     handlers, told = handlers
     begun(tmp_path, "x", experiment_of(form(last=2, step=0.5, steps=9)))
     write_json(tmp_path / "x" / "cfg" / "batch-size.json", {"batch_size": 8})

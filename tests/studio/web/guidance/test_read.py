@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from cfg.cells import file_stem
 from cfg.config import Config
 from diffusion.formats import Embedding, convert, load_embedding, save_embedding
 from lab.run import write_json
@@ -67,15 +64,6 @@ def test_words_outside_of_the_folders_are_not_found(tmp_path):
 # --- the folder
 
 
-def drawn(folder, about, scales):
-    folder.mkdir(parents=True)
-    text = PngInfo()
-    text.add_itxt("parameters", json.dumps(about))
-    for scale in scales:
-        name = f"{file_stem(Decimal(str(scale)))}.png"
-        Image.new("RGB", (4, 4)).save(folder / name, pnginfo=text)
-
-
 def about(seed, rule="plain"):
     return {
         "prompt": "a bird", "negative_prompt": "", "template": "a bird", "word": None,
@@ -83,7 +71,7 @@ def about(seed, rule="plain"):
     }  # fmt: skip
 
 
-def test_a_sweep_that_is_being_drawn_shows_what_is_there_and_what_is_missing(tmp_path):
+def test_a_sweep_that_is_being_drawn_shows_what_is_there_and_what_is_missing(tmp_path, drawn):
     begun(tmp_path, "x", experiment_of(form(last=2, step=0.5, seeds="7, 3")))
     assert read_sweep(tmp_path, "x").strips == ()
     frames = tmp_path / "x" / "cfg" / "frames"
@@ -105,7 +93,7 @@ def test_a_sweep_that_is_being_drawn_shows_what_is_there_and_what_is_missing(tmp
     assert json.loads(json.dumps(told)) is not None
 
 
-def test_frames_alone_are_a_sweep_and_what_is_no_frame_is_left_out(tmp_path):
+def test_frames_alone_are_a_sweep_and_what_is_no_frame_is_left_out(tmp_path, drawn):
     frames = tmp_path / "x" / "cfg" / "frames"
     drawn(frames / "odd line", {}, [0, 0.25, 7])
     (frames / "odd line" / "cover.png").write_bytes(b"")
@@ -120,7 +108,7 @@ def test_frames_alone_are_a_sweep_and_what_is_no_frame_is_left_out(tmp_path):
         between(tmp_path, "x", [Decimal(1)])
 
 
-def test_curves_and_transitions_belong_to_their_own_line(tmp_path):
+def test_curves_and_transitions_belong_to_their_own_line(tmp_path, drawn):
     folder = tmp_path / "x" / "cfg"
     section = experiment_of(form(last=2, step=1, seeds="1, 2"))
     begun(tmp_path, "x", section)

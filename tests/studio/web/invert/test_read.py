@@ -162,7 +162,6 @@ def test_speed_is_that_of_the_last_seconds():
         rate = speed.of("w", 10 * second if second < 60 else 600 + 2 * (second - 60))
     assert rate == pytest.approx(2, rel=0.05)
     assert speed.of("w", 3) is None  # it began anew
-    assert draw.duration(40) == "40 s" and draw.duration(7800) == "2 h 10 min"
 
 
 @pytest.mark.parametrize("program", [one.name for one in words.PROGRAMS])

@@ -55,6 +55,15 @@ def test_the_newest_run_is_first_and_names_are_found(tmp_path):
     assert [card.entry.name for card in cards(tmp_path, job="ddpm")] == ["cat"]
 
 
+def test_what_was_drawn_between_scales_is_listed_where_its_own_name_is_asked_for(tmp_path):
+    for name in ("house", "house-between", "between", "a-between"):
+        make_run(tmp_path, name)
+    assert {card.entry.name for card in cards(tmp_path)} == {"house", "between", "a-between"}
+    assert [card.entry.name for card in cards(tmp_path, words="House")] == ["house"]
+    assert len(cards(tmp_path, words="Between")) == 3
+    assert [card.entry.name for card in cards(tmp_path, words="house-b")] == ["house-between"]
+
+
 def test_a_card_has_what_was_set_and_said(tmp_path):
     folder = make_run(tmp_path, "house")
     (folder / "frames" / "a house").mkdir(parents=True)
