@@ -55,7 +55,7 @@ def measure(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     settings = config.measure
     if settings is None:
         return
-    pictures, n = _pictures_of(config, bench)
+    pictures, n = pictures_to_measure(settings, bench.pictures)
     folder = run.folder / FOLDER
     if not (folder / SCORES).exists():
         extractor = load_extractor(settings.extractor, bench.device)
@@ -86,20 +86,23 @@ def measure(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     _show(settings, run, scores, others)
 
 
-def _pictures_of(config: Config, bench: Bench) -> tuple[Pictures, int]:
-    """The data, and n: as many as are wanted and there are test pictures for, twice."""
-    assert config.measure is not None
-    if bench.pictures is None:
+def pictures_to_measure(settings: Measure, pictures: Pictures | None) -> tuple[Pictures, int]:
+    """The data, and n: as many as are wanted and there are test pictures for, twice.
+
+    Raises:
+        UserError: no data, or too few test pictures.
+    """
+    if pictures is None:
         raise UserError("ddpm.measure needs real pictures: name them in ddpm.data")
-    there = len(bench.pictures.test)
-    n = config.measure.count or there // 2
+    there = len(pictures.test)
+    n = settings.count or there // 2
     if n < 2 or 2 * n > there:
         raise UserError(
             f"ddpm.measure needs {max(4, 2 * n)} test pictures, n to compare with and as many for "
             f"the floor, and the data has {there}: raise ddpm.data.test, take more pictures, or "
             "lower ddpm.measure.count"
         )
-    return bench.pictures, n
+    return pictures, n
 
 
 Draw = Callable[[], Generator[Progress, None, np.ndarray]]

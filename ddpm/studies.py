@@ -114,7 +114,7 @@ def randomness(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     seeds = _seeds(config, asked.pictures, max(2, asked.measured))
     known = _reference(config, bench, len(seeds))
     rows: list[tuple[Cell, ...]] = []
-    for variant in _schedules_asked(config, asked):
+    for variant in schedules_asked(config, asked):
         trained = bench
         if variant is not None:
             trained = yield from bench_of(config, run, bench, variant)
@@ -138,7 +138,8 @@ def randomness(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     run.show(save_table(table, run.folder / "study", "randomness"), "the same in figures")
 
 
-def _schedules_asked(config: Config, asked: Randomness) -> Sequence[Variant | None]:
+def schedules_asked(config: Config, asked: Randomness) -> Sequence[Variant | None]:
+    """The schedules that the study of randomness looks at; None is the experiment's own model."""
     if not asked.scaled:
         return [None]
     assert config.schedule is not None

@@ -32,12 +32,13 @@ from lab.errors import UserError
 from lab.images import find_images
 from lab.memory import peak_memory
 from lab.run import Progress, Run, file_hash, process_count, write_json
+from lab.trackers import FOLDER as TRACKED
 from lab.trackers import require_tracker
 
 VERSION = 2  # raised when the same configuration would give another result
 LEARNED, COST, STYLE, REPORT = "learned.json", "cost.json", "style.json", "report.html"
 MADE = ["*.safetensors", "*.png", "previews", "checkpoints", "words", VECTORS]
-MADE += [LEARNED, COST, STYLE, REPORT]
+MADE += [LEARNED, COST, STYLE, REPORT, TRACKED]
 
 
 def run(config: Config, run: Run) -> Iterator[Progress]:

@@ -12,8 +12,11 @@ from safetensors.torch import load_file
 
 from ddpm import job, learning, looks
 from ddpm.config import Config, Data, Model, Sample, Schedule, Train
+from ddpm.guide_config import Guide, Lead, Loss
 from ddpm.learning import decisive, open_model
 from ddpm.loading import load_unconditional
+from ddpm.measure_config import Measure
+from ddpm.study_config import Film, Samplers, Study
 from lab import checkpoints
 from lab.errors import UserError
 from lab.run import Run
@@ -155,12 +158,33 @@ def test_a_model_is_used_as_it_is_without_data(finished, tmp_path):
          "multiple of 8"),
         ({"model": Model(pretrained="./none")}, "is not there"),
         ({"device": "cuda:7"}, "is not here"),
+        ({"sample": Sample(steps=9)}, "the model knows 8 timesteps"),
+        ({"measure": Measure(extractor="clip:./none")}, "none"),
+        ({"measure": Measure(beside=("nowhere",))}, "measure that run first"),
+        ({"study": Study(extractor="drwan", samplers=Samplers())}, "did you mean drawn"),
+        ({"guide": Guide(losses=(Loss(loss="text", target="a tree", family="tree"),))},
+         "knows no tree; did you mean trees"),
+        ({"film": Film(guide=Lead(losses=(Loss(loss="text", target="a", clip="./none"),)))},
+         "none"),
     ],
 )  # fmt: skip
 def test_mistakes_are_found_before_anything_is_written(settings, sentence, tmp_path):
     with pytest.raises(UserError, match=sentence):
         do(config_of(**settings), tmp_path)
     assert not (tmp_path / "test").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"measure": Measure(count=5)}, "needs 10 test pictures"),
+        ({"study": Study(extractor="drawn", samplers=Samplers())}, "there are 2: raise"),
+    ],
+)
+def test_too_few_pictures_are_found_before_the_training(settings, sentence, tmp_path):
+    with pytest.raises(UserError, match=sentence):
+        do(config_of(**settings), tmp_path)
+    assert not (tmp_path / "test/ddpm/metrics.jsonl").exists()
 
 
 def test_pretrained_models_of_another_size_are_refused(finished, tmp_path):
