@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 LEAVING = ("AbortError", "Connection errored out")
@@ -46,8 +47,9 @@ class Studio:
 def _paused(queue: Any) -> Iterator[None]:
     worker = queue._worker.pid
     os.kill(worker, signal.SIGSTOP)
-    os.waitid(os.P_PID, worker, os.WSTOPPED | os.WNOWAIT)
     try:
+        while psutil.Process(worker).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
         yield
     finally:
         os.kill(worker, signal.SIGCONT)
@@ -67,8 +69,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    from studio.web import app
+def studio(tmp_path_factory: pytest.TempPathFactory, warm: Any) -> Iterator[Studio]:
+    from studio.web import app, process
     from studio.web.bench import Bench
     from studio.web.places import Places
     from studio.web.queue import Queue
@@ -83,7 +85,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     bench = Bench(outputs, places, queue)
     served = _serve(app, bench)
     try:
-        yield Studio(app.address(served), outputs, readable, bench)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(process, "get_context", lambda _: warm)
+            yield Studio(app.address(served), outputs, readable, bench)
     finally:
         served.close(verbose=False)
         queue.close()
