@@ -6,12 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from cfg.showing import Analysis, Page, Sheet, Video
-from diffusion.config import Draws
+from diffusion.config import Draws, SchedulerName
 from lab.config import Section
 
-SchedulerName = Literal[
-    "ddim", "ddim_eta1", "ddpm", "pndm", "euler", "euler_a", "heun", "dpm++", "unipc"
-]
 RuleName = Literal["plain", "rescale", "apg", "cfg++", "zero_star", "threshold"]
 ScheduleName = Literal["constant", "linear", "cosine", "falling"]
 MOST_FRAMES = 100_000

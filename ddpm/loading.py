@@ -8,7 +8,7 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.utils import logging
 
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 from lab.run import Run, file_hash
 
 BUNDLED = {"drawn": "ddpm", "drawn:flowers": "flowers", "drawn:faces": "faces"}
@@ -36,7 +36,7 @@ def load_unconditional(
         scheduler: Any = DDPMScheduler.from_config(pipeline.scheduler.config)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise UserError(
-            f"the model {source} cannot be loaded from {folder} ({_first_words(error)}): it must "
+            f"the model {source} cannot be loaded from {folder} ({said_first(error)}): it must "
             "be a complete DDPMPipeline"
         ) from error
     finally:
@@ -86,7 +86,7 @@ def locate_unconditional(source: str | Path) -> Path:
     except Exception as error:  # the hub's client has a dozen exceptions of its own
         raise UserError(
             f"the model {source} is neither a folder here nor in the Hugging Face cache, and it "
-            f"could not be downloaded ({_first_words(error)}): go online once, or set "
+            f"could not be downloaded ({said_first(error)}): go online once, or set "
             "ddpm.model.pretrained to a local folder or to drawn"
         ) from error
 
@@ -98,7 +98,3 @@ def fingerprint(source: str | Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.suffix in wanted)
     hashes = {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
     return Run.fingerprint(hashes)[:12]
-
-
-def _first_words(error: Exception) -> str:
-    return " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__

@@ -6,6 +6,10 @@ from pydantic import Field
 
 from lab.config import Section
 
+SchedulerName = Literal[
+    "ddim", "ddim_eta1", "ddpm", "pndm", "euler", "euler_a", "heun", "dpm++", "unipc"
+]
+"""The keys of `SCHEDULERS` in stable_diffusion.py."""
 Memory = Literal["auto"] | Annotated[float, Field(gt=0)]
 
 

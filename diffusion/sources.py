@@ -5,13 +5,12 @@ A model is named by "storybook" (bundled), a diffusers folder, a single file, or
 
 import hashlib
 import importlib.resources
-import textwrap
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
 from huggingface_hub import snapshot_download
 
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 
 BUNDLED = "storybook"
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -114,9 +113,3 @@ def fingerprint(source: Path, *others: Path) -> str:
                 stream.seek(block * (size - 2**16) // 63)
                 digest.update(stream.read(2**16))
     return digest.hexdigest()[:12]
-
-
-def said_first(error: Exception) -> str:
-    """The first line of what an exception says, to be told within a sentence."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 160, placeholder=" ...").rstrip(".")

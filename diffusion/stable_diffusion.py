@@ -23,10 +23,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from diffusion.config import Draws, UsesModel
 from diffusion.pseudo_word import Word
 from diffusion.single_file import Parts, read_checkpoint, read_vae
-from diffusion.sources import BUNDLED, fingerprint, locate, locate_vae, said_first
+from diffusion.sources import BUNDLED, fingerprint, locate, locate_vae
 from diffusion.tokenizers import find_tokenizer
 from lab.device import fetched_later, pick_device, pick_dtype, set_attention
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 
 # One decoder or encoder call works on at most this many pixels: all of a batch of small pictures,
 # but one 512 px picture at a time (its decoder needs more memory than the U-Net does).

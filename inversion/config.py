@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from diffusion.config import Memory, UsesModel
+from diffusion.config import Memory, SchedulerName, UsesModel
 from inversion import rates
 from lab.captions import CaptionRules
 from lab.config import Section
@@ -171,8 +171,8 @@ class Previews(Section):
     """Classifier-free guidance, 1 = none."""
     steps: Positive = 25
     """Denoising steps."""
-    scheduler: str = "ddim"
-    """The sampler; see `pseudoword explain cfg.scheduler`."""
+    scheduler: SchedulerName = "ddim"
+    """Rule of the denoising steps; ddim_eta1, ddpm and euler_a draw noise at every step."""
 
 
 class Evaluate(Section):
@@ -195,8 +195,8 @@ class Evaluate(Section):
     """Classifier-free guidance, 1 = none."""
     steps: Positive = 25
     """Denoising steps."""
-    scheduler: str = "ddim"
-    """The sampler; see `pseudoword explain cfg.scheduler`."""
+    scheduler: SchedulerName = "ddim"
+    """Rule of the denoising steps; ddim_eta1, ddpm and euler_a draw noise at every step."""
 
     @model_validator(mode="after")
     def _names_the_word(self) -> "Evaluate":

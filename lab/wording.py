@@ -140,7 +140,10 @@ def mistakes(
 ) -> Iterator[tuple[Keys, bool, str]]:
     """Each mistake once: (keys, whether it is the key that is wrong, sentence)."""
     found: dict[tuple[Keys, str], bool] = {}
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] == "too_short" and any(_inside_of(item, other) for other in items):
+            continue  # of a list with a mistake in it pydantic says that it is empty, too
         spot = _follow(model, item["loc"], values)
         if spot is None:
             continue
@@ -154,11 +157,17 @@ def mistakes(
         sentence = _sentence(kind, whole, annotation, item, values, model)
         found[whole, sentence] = kind == "extra_forbidden" or of_mapping
     if not found:  # every alternative of some union was set aside: say what pydantic says
-        for item in error.errors(include_url=False):
+        for item in items:
             keys = tuple(key for key in item["loc"])
             found[(section,), f"{dotted((section, *keys))}: {item['msg']}"] = False
     for (keys, sentence), at_key in found.items():
         yield keys, at_key, sentence
+
+
+def _inside_of(outer: Any, inner: Any) -> bool:
+    """Whether a mistake is inside the value that another one is about."""
+    depth = len(outer["loc"])
+    return len(inner["loc"]) > depth and inner["loc"][:depth] == outer["loc"]
 
 
 def _follow(model: type[BaseModel], loc: Keys, values: Any) -> tuple[Keys, Any, bool] | None:

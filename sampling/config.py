@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cfg.config import SchedulerName
-from diffusion.config import Draws
+from diffusion.config import Draws, SchedulerName
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cfg.config import SchedulerName
-from diffusion.config import Draws
+from diffusion.config import Draws, SchedulerName
 from lab.config import Section
 
 VALUE = "[value]"

@@ -293,6 +293,7 @@ def _run(arguments: argparse.Namespace, argv: list[str], jobs: Mapping[str, str]
         if section not in experiment.sections:
             there = ", ".join(experiment.sections)
             raise UserError(f"{experiment.path} has no section `{section}:`; it has {there}")
+    _require_folder(Path(arguments.outputs))
     if arguments.dry_run:
         for section in wanted:
             for sentence in _forecast(experiment, section, jobs, arguments.outputs):
@@ -305,6 +306,15 @@ def _run(arguments: argparse.Namespace, argv: list[str], jobs: Mapping[str, str]
     finally:  # what was finished is worth looking at, whatever happened to the next job
         if runs and runs[0].is_main:
             print(_report(runs), end="")
+
+
+def _require_folder(outputs: Path) -> None:
+    """Raise UserError where no folder for results can be: found here, not after the first job."""
+    place = next(path for path in (outputs, *outputs.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise UserError(f"--outputs {outputs}: {place} is a file; name a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"--outputs {outputs}: {place} cannot be written to; name another folder")
 
 
 def _forecast(

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from cfg.config import Config, SchedulerName, exact_scales
+from cfg.config import Config, exact_scales
+from diffusion.config import SchedulerName
 from diffusion.stable_diffusion import SCHEDULERS
 from lab.config import ConfigError, load_experiment
 

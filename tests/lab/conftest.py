@@ -60,6 +60,8 @@ class Sweep(Section):
     """How it is filmed."""
     words: list[Word] = []
     """The words."""
+    marks: Annotated[tuple[Word, ...], Field(min_length=1)] = (Word(text="here"),)
+    """At least one."""
 
     @model_validator(mode="after")
     def _not_thirteen(self):

@@ -91,6 +91,10 @@ MISTAKES = {
         "cfg:\n  words:\n    - weight: 2\n",
         "x.yaml:3:7: cfg.words[0].text is missing: The word itself",
     ),
+    "an only item with a mistake": (
+        "cfg:\n  marks: [{text: 3}]\n",
+        "x.yaml:2:18: cfg.marks[0].text should be text, not 3; put it in quotes",
+    ),
     "list of the wrong length": (
         "cfg: {size: [1, 2, 3]}",
         "x.yaml:1:13: cfg.size should be a list of 2 whole numbers, not [1, 2, 3]",

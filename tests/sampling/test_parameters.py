@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cfg.config import SchedulerName
+from diffusion.config import SchedulerName
 from diffusion.formats import Embedding
 from diffusion.weights import parse
 from diffusion.words import WordFile

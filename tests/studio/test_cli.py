@@ -182,6 +182,8 @@ def test_results_go_where_they_are_wanted():
             "alpha.stepps is not a setting of alpha; did you mean alpha.s",
         ),
         (["run", "x.yaml", "alpha.behaviour=missing"], "hello does not exist; name a folder"),
+        (["run", "x.yaml", "--outputs=x.yaml"], "--outputs x.yaml: x.yaml is a file; name a fold"),
+        (["run", "x.yaml", "--outputs=x.yaml/a"], "--outputs x.yaml/a: /"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(capsys, words, line):

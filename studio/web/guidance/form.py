@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_args
 
-from cfg.config import Config, RuleName, ScaleRange, SchedulerName
+from cfg.config import Config, RuleName, ScaleRange
+from diffusion.config import SchedulerName
 from lab.errors import UserError
 from lab.forecast import duration
 from studio.web.guidance.words import Word, newest

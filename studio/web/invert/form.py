@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from cfg.config import SchedulerName
+from diffusion.config import SchedulerName
 from inversion.config import Balance, Config, Evaluate
 from lab import tree, wording
 from lab.errors import UserError
