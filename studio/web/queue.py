@@ -135,7 +135,9 @@ class Queue:
         if not isinstance(configuration, dict) or job not in configuration:
             raise UserError(f"{name} has no {job} to go on with")
         what = latest.what if latest else f"go on with {name}"
-        return self.submit({"name": name, job: configuration[job]}, what)
+        wanted = configuration if job == cli.SEARCH else (job,)  # it tries the other sections
+        sections = {key: configuration[key] for key in wanted if key in self.jobs}
+        return self.submit({"name": name, **sections}, what)
 
     def stop(self, ticket_id: str) -> None:
         """Stop what runs within a step, or take back what waits. Nothing happens if it ended."""

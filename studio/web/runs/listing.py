@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,29 +132,42 @@ def changed_settings(
     section: Mapping[str, Any], model: type[Section]
 ) -> tuple[tuple[str, str], ...]:
     """The settings of a section that differ from the model's defaults, nested ones with dots."""
+    return tuple(_dotted(changed(section, model)))
+
+
+def changed(section: Mapping[str, Any], model: type[Section]) -> dict[str, Any]:
+    """A section without what is as the model has it by default."""
     plain: dict[str, Any] = {}
     for key, info in model.model_fields.items():
         if not info.is_required():
             value = info.get_default(call_default_factory=True)
             dump = getattr(value, "model_dump", None)
             plain[info.alias or key] = dump(mode="json", by_alias=True) if dump else value
-    return tuple(_differences(section, plain))
+    return _differences(section, plain)
 
 
-def _differences(values: Mapping[str, Any], plain: Any, prefix: str = "") -> list[tuple[str, str]]:
-    found = []
+def _differences(values: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        usual = plain.get(key) if isinstance(plain, Mapping) else None
+        usual = plain.get(key)
         if isinstance(usual, tuple):
             usual = list(usual)
         if value == usual:
             continue
         if isinstance(value, Mapping) and isinstance(usual, Mapping):
-            found += _differences(value, usual, f"{prefix}{key}.")
+            found[key] = _differences(value, usual)
+        else:
+            found[key] = value
+    return found
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{prefix}{key}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            found.append((prefix + key, text))
-    return found
+            yield prefix + key, text
 
 
 def choose_pictures(folder: Path, manifest: Mapping[str, Any]) -> list[Path]:

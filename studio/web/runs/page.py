@@ -1,7 +1,9 @@
 """The tab Runs: everything in outputs/, newest first, whoever made it."""
 
 import html
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from studio import cli
 from studio.progress import spoken
 from studio.web.bench import Bench, Tab
 from studio.web.parts import guarded, standing_html
-from studio.web.runs import listing
+from studio.web.runs import listing, text
 from studio.web.runs.listing import Card
 from studio.web.tickets import Standing
 
@@ -42,6 +44,11 @@ watch('value', () => {
   if (close) { element.scrollIntoView({block: 'start'}); close.focus(); }
 });
 """
+_TO_TEXT = """() => {
+  const fold = document.getElementById('runs-experiment');
+  if (!fold.contains(document.activeElement)) fold.scrollIntoView();
+}"""
+"""Where the text was filled from a card, which may be far below."""
 
 
 def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen: gr.Tabs) -> None:
@@ -58,6 +65,7 @@ def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen
         words = gr.Textbox(
             label="Name", value="", placeholder="part of a name", min_width=140, scale=1
         )
+    experiment = _experiment(bench)
     waiting = gr.HTML("", elem_id="runs-queue", js_on_load=_CLICKS)
     reader = gr.HTML("", elem_id="runs-reader", js_on_load=_CLICKS + _READER)
     cards = gr.HTML("", elem_id="runs-cards", js_on_load=_CLICKS)
@@ -88,8 +96,44 @@ def tab(bench: Bench, page: gr.Blocks, this: gr.Tab, tabs: Sequence[Tab], chosen
         return _pressed(bench, tabs, dict(event._data or {}))
 
     for place in (waiting, reader, cards):
-        done = place.click(pressed, None, [reader, chosen, *forms], **quiet)
+        written = [experiment.text, experiment.fold]
+        done = place.click(pressed, None, [reader, *written, chosen, *forms], **quiet)
         done.then(refresh, asked, shown, **quiet)
+
+    @guarded
+    def begin(written: str) -> Any:
+        text.begin(bench, written)
+        return gr.Timer(active=True)
+
+    begun = experiment.press.click(begin, experiment.text, timer, **quiet)
+    begun.then(refresh, asked, shown, **quiet)
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """The part of the tab for what has no form of its own."""
+
+    fold: gr.Accordion
+    text: gr.Textbox
+    press: gr.Button
+
+
+def _experiment(bench: Bench) -> _Experiment:
+    with gr.Accordion("An experiment as text", open=False, elem_id="runs-experiment") as fold:
+        file = gr.Dropdown(
+            text.files_in(bench.places), value=None, allow_custom_value=True, label="Open a file"
+        )
+        box = gr.Textbox(
+            label="Experiment", lines=12, max_lines=30, elem_classes="runs-text",
+            info="What pseudoword run does: its sections in their order, in the folder of its "
+            "name. A run of that name goes on, or is made anew where settings are others.",
+        )  # fmt: skip
+        press = gr.Button("Start", variant="primary", elem_id="runs-start")
+    opened = guarded(lambda file: text.read(bench.places, file) if file else gr.skip())
+    quiet: Any = {"show_progress": "hidden", "api_visibility": "private"}
+    file.input(opened, file, box, **quiet)
+    box.change(None, js=_TO_TEXT)
+    return _Experiment(fold, box, press)
 
 
 def _refreshed(bench: Bench, kind: str, words: str, first: int, last: tuple[str, str]) -> Any:
@@ -108,8 +152,9 @@ def _refreshed(bench: Bench, kind: str, words: str, first: int, last: tuple[str,
         sentence = "Nothing here yet." if not (kind or words) else "No run is called that."
         made = f'<p class="runs-none">{sentence}</p>'
     made = f'<div class="cards">{made}</div>'
-    work = [standing for standing in bench.queue.all() if standing.place >= 0]
-    waiting = "".join(ticket_html(standing) for standing in work)
+    known = bench.queue.all()
+    work = [standing for standing in known if standing.place >= 0]
+    waiting = "".join(ticket_html(one) for one in [*work, *_without_a_card(bench, known)])
     return (
         waiting if waiting != last[0] else gr.skip(),
         made if made != last[1] else gr.skip(),
@@ -121,28 +166,46 @@ def _refreshed(bench: Bench, kind: str, words: str, first: int, last: tuple[str,
     )
 
 
+def _without_a_card(bench: Bench, known: Sequence[Standing]) -> list[Standing]:
+    """What failed within the last hour before it had a folder, and so has no card to say why."""
+    return [
+        one
+        for one in known
+        if one.status == "failed"
+        and one.ended > time.time() - 3600
+        and bench.queue.of(one.name, one.jobs[0]) == one
+        and not any((bench.outputs / one.name / job / MANIFEST).exists() for job in one.jobs)
+    ]
+
+
 def _pressed(bench: Bench, tabs: Sequence[Tab], wish: dict[str, Any]) -> Any:
-    """What a button of a card or of the queue does: values for reader, tabs and forms."""
+    """What a button of a card or of the queue does: values for reader, text, its fold, tabs and
+    forms."""
     act, name, job = (str(wish.get(key, "")) for key in ("act", "name", "job"))
     nothing = [gr.skip()] * sum(1 + len(one.inputs) for one in tabs)
+    unwritten = [gr.skip()] * 3
     if act == "close":
-        return ["", gr.skip(), *nothing]
+        return ["", *unwritten, *nothing]
     folder = bench.folder(name, job)
     manifest = listing.read_json(folder / MANIFEST)
     if act == "report":
-        return [report_html(name, folder, manifest), gr.skip(), *nothing]
+        return [report_html(name, folder, manifest), *unwritten, *nothing]
     if act == "stop":
         standing = bench.queue.of(name, job)
         if standing is not None:
             bench.queue.stop(standing.id)
-        return [gr.skip(), gr.skip(), *nothing]
+        return [gr.skip(), *unwritten, *nothing]
     if act == "resume":
         bench.queue.again(name, job)
-        return [gr.skip(), gr.skip(), *nothing]
+        return [gr.skip(), *unwritten, *nothing]
     if act not in ("open", "again"):
         raise UserError("there is no such button")
+    if act == "again" and job not in {one.job for one in tabs}:
+        models = cli.models(bench.queue.jobs)
+        written = text.again(manifest.get("configuration"), job, name, models)
+        return ["", written, gr.Accordion(open=True), gr.skip(), *nothing]
     target, values = filled(tabs, job, manifest, name if act == "open" else "")
-    return ["", gr.Tabs(selected=target), *values]
+    return ["", gr.skip(), gr.skip(), gr.Tabs(selected=target), *values]
 
 
 def filled(
@@ -181,7 +244,9 @@ def card_html(card: Card, has_form: bool) -> str:
     when = " · ".join(filter(None, [card.started, took]))
     buttons = []
     if has_form and card.can_repeat:
-        buttons += [("open", "Open"), ("again", "Make this again")]
+        buttons.append(("open", "Open"))
+    if card.can_repeat:
+        buttons.append(("again", "Make this again"))
     if card.status in ("failed", "interrupted") and card.can_repeat:
         buttons.append(("resume", "Go on"))
     if card.files and card.files[0][0].suffix == ".html":
@@ -208,12 +273,14 @@ def card_html(card: Card, has_form: bool) -> str:
 def ticket_html(standing: Standing) -> str:
     """A line of the queue, with its button."""
     say = html.escape
-    return (
-        f'<div class="ticket"><div><b>{say(standing.name)}</b> <span>{say(standing.what)}</span>'
-        f"{standing_html(standing)}</div>"
+    stop = (
         f'<button type="button" data-do="stop" data-name="{say(standing.name)}" '
         f'data-job="{say(standing.jobs[0])}">Stop<span class="unseen"> {say(standing.name)}</span>'
-        "</button></div>"
+        "</button>"
+    )
+    return (
+        f'<div class="ticket"><div><b>{say(standing.name)}</b> <span>{say(standing.what)}</span>'
+        f"{standing_html(standing)}</div>{stop if standing.place >= 0 else ''}</div>"
     )
 
 

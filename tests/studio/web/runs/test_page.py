@@ -3,17 +3,22 @@
 import fcntl
 import json
 import os
+import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from PIL import Image
 
+from lab.config import load_experiment
 from lab.errors import UserError
 from studio.cli import JOBS, models
-from studio.web.bench import Tab
-from studio.web.runs import listing
+from studio.web.bench import Bench, Tab
+from studio.web.places import Places
+from studio.web.queue import Queue
+from studio.web.runs import listing, text
 from studio.web.runs import page as runs
 
 MODELS = models(JOBS)
@@ -81,9 +86,9 @@ def test_failed_interrupted_and_damaged_runs_say_so(tmp_path):
     make_run(tmp_path, "2", status="interrupted", age=1)
     make_run(tmp_path, "3", status="running", age=2)
     held = make_run(tmp_path, "4", status="running", age=3)
-    for age, text in enumerate(["", "[]", "{", '{"status": 3, "show": [1, {"path": 2}]}', "\xff"]):
+    for age, said in enumerate(["", "[]", "{", '{"status": 3, "show": [1, {"path": 2}]}', "\xff"]):
         folder = make_run(tmp_path, f"damaged {age}", age=10 + age)
-        (folder / "manifest.json").write_text(text, encoding="latin-1")
+        (folder / "manifest.json").write_text(said, encoding="latin-1")
         os.utime(folder / "manifest.json", (1e9 - age, 1e9 - age))
     with (held / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -163,3 +168,103 @@ def test_make_this_again_fills_one_form_and_leaves_the_others(tmp_path):
         runs.filled(tabs[:1], "cfg", manifest, "")
     with pytest.raises(UserError, match="is not written in its manifest"):
         runs.filled(tabs, "cfg", {}, "")
+
+
+# --- an experiment as text
+
+
+@pytest.fixture
+def bench(tmp_path) -> Bench:
+    """A bench whose queue takes work and does none."""
+    outputs, readable = tmp_path / "outputs", tmp_path / "experiments"
+    readable.mkdir()
+    places = Places([readable], outputs)
+    return Bench(outputs, places, Queue(outputs, places, warm=False))
+
+
+EXPERIMENTS = sorted((Path(__file__).parents[4] / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
+def test_a_run_of_any_job_is_made_again_from_its_text(tmp_path, file):
+    """The text of a run means what its manifest says, for every job that there is."""
+    said = load_experiment(file, [], MODELS).resolved
+    for job in [key for key in said if key != "name"]:
+        written = tmp_path / f"{job}.yaml"
+        written.write_text(text.again(said, job, said["name"], MODELS), encoding="utf-8")
+        again = load_experiment(written, [], MODELS)
+        assert again.resolved == (said if job == "tune" else {"name": said["name"], job: said[job]})
+
+
+def test_make_this_again_opens_the_text_where_no_tab_has_a_form(bench):
+    section = {"prompts": ["a cat"], "seeds": [3], "guidance_scales": [1.0]}
+    make_run(bench.outputs, "house", "sample", configuration={"name": "house", "sample": section})
+    wish = {"act": "again", "name": "house", "job": "sample"}
+    reader, written, fold, target = runs._pressed(bench, [], wish)
+    assert (reader, target) == ("", gr.skip()) and fold.open
+    assert written.startswith("name: house\nsample:\n") and "a cat" in written
+    assert text.begin(bench, written) == "house"
+    assert bench.queue.all()[0].jobs == ("sample",)
+    with pytest.raises(UserError, match="is not written in its manifest"):
+        text.again({}, "sample", "house", MODELS)
+
+
+def test_a_file_is_opened_with_a_name_and_started(bench):
+    file = bench.places.roots[0] / "one.yaml"
+    file.write_text("# mine\nsample: {prompts: [a cat]}\n")
+    assert text.files_in(bench.places) == [str(file)]
+    written = text.read(bench.places, str(file))
+    assert written == "name: one\n# mine\nsample: {prompts: [a cat]}\n"
+    file.write_text(written)
+    assert text.read(bench.places, str(file)) == written
+    assert text.begin(bench, written) == "one"
+    (bench.places.roots[0] / "out.yaml").symlink_to("/etc/hostname")
+    for other in ("/etc/passwd", str(file.parent), "../x.yaml", str(file.parent / "out.yaml")):
+        with pytest.raises(UserError):
+            text.read(bench.places, other)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("", "write an experiment first"),
+        (None, "write an experiment first"),
+        ("x" * 200_000, "more than"),
+        ("name: [", "line 1: not valid YAML"),
+        ("just words", "line 1: "),
+        ("sample: {}", "give it a name"),
+        ("name: one", "no section"),
+        ("name: ../one\nsample: {}", "no name for a folder"),
+        ("name: one\nsamples: {}", "did you mean sample"),
+        ("name: one\nsample: {promts: [a]}", "did you mean prompts"),
+        ("name: one\nsample: {words: [/etc/passwd]}", "outside of the folders"),
+        ("name: one\ntune: {storage: /tmp/x.db}\nsample: {}", "keeps trials in the run folder"),
+    ],
+)
+def test_what_a_text_gets_wrong_is_a_sentence_and_nothing_is_queued(bench, written, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        text.begin(bench, written)
+    assert bench.queue.all() == []
+
+
+def test_a_search_goes_on_with_the_sections_that_it_tries(bench):
+    tune = "tune: {objective: sample.seconds, trials: 2, ranges: {sample.steps: [5, 9]}}"
+    written = f"name: one\n{tune}\nsample: {{prompts: [a]}}\n"
+    (bench.outputs / ".studio").mkdir(parents=True)
+    file = bench.outputs / ".studio" / "trial.yaml"
+    file.write_text(written)
+    said = load_experiment(file, [], MODELS).resolved
+    make_run(bench.outputs, "one", "tune", configuration=said)  # in the terminal
+    bench.queue.again("one", "tune")
+    again = load_experiment(bench.outputs / ".studio" / "one.yaml", [], MODELS)
+    assert again.resolved == said
+
+
+def test_what_failed_before_it_had_a_card_is_said(bench):
+    text.begin(bench, "name: one\nsample: {prompts: [a cat]}")
+    ticket = bench.queue._tickets[0]
+    ticket.status, ticket.sentence, ticket.ended = "failed", "there is no such word", time.time()
+    shown = runs._refreshed(bench, "", "", 0, ("", ""))[0]
+    assert "there is no such word" in shown and "data-do" not in shown
+    make_run(bench.outputs, "one", "sample")
+    assert runs._refreshed(bench, "", "", 0, ("", ""))[0] == gr.skip()
