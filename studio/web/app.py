@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +21,7 @@ from studio.web.denoise import page as denoise
 from studio.web.gate import Gate
 from studio.web.guidance import page as guidance
 from studio.web.invert import page as invert
+from studio.web.leftovers import remove_leftovers
 from studio.web.parts import guarded
 from studio.web.places import STUDIO
 from studio.web.runs import listing
@@ -137,9 +137,8 @@ def serve(bench: Bench, port: int, login: tuple[str, str] | None = None) -> gr.B
     Raises:
         OSError: when the port is taken.
     """
-    files = bench.outputs / STUDIO / "files"
-    shutil.rmtree(files, ignore_errors=True)  # copies that gradio made for pages that are closed
-    os.environ["GRADIO_TEMP_DIR"] = str(files)
+    remove_leftovers(bench.places, {one.name for one in bench.queue.all() if one.place >= 0})
+    os.environ["GRADIO_TEMP_DIR"] = str(bench.outputs / STUDIO / "files")
     page = build(bench)
     page.queue(api_open=False, default_concurrency_limit=8)
     page.launch(
