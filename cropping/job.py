@@ -5,8 +5,11 @@ depends on all of them is decided and written: which are duplicates, the index, 
 """
 
 import json
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from cropping import records
 from cropping.captions import Captioner, caption_crops, load_captioner
@@ -16,8 +19,9 @@ from cropping.detectors import identity
 from cropping.report import write_report
 from cropping.sources import Source, find_sources
 from lab.errors import UserError
+from lab.forecast import duration, seconds_of
 from lab.images import ImageError, read_image
-from lab.run import Progress, Run, process_count, process_index, write_text
+from lab.run import Progress, Run, process_count, process_index, result_of, write_text
 from lab.workers import spread, worker_count
 
 INDEX = "crops.jsonl"
@@ -63,6 +67,29 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
             made = yield from _cut(tasks, config, None)
         yield from _finish(run, config, made)
     _wait()
+
+
+def forecast(config: Config, run: Run) -> list[str]:
+    """How many pictures `run` would cut and how long that takes here; nothing is left written.
+
+    Raises:
+        UserError: as `run`.
+    """
+    sources = result_of(find_sources(config, run))
+    detector = identity(config.detector)
+    tasks = [Task(source, config, run.folder, detector) for source in sources]
+    left = [task for task in tasks if kept_record(task) is None]
+    said = f"{len(left):,} of {len(tasks):,} pictures to crop"
+    if not left:
+        return [said]
+    load_settings(config, detector)
+    with tempfile.TemporaryDirectory() as folder:
+        one = replace(left[len(left) // 2], folder=Path(folder))
+        seconds = seconds_of(lambda: cut_source(one), 1)
+    workers = worker_count(_workers_wanted(config), len(left), process_count())
+    about = duration(seconds * len(left) / workers / process_count())
+    captions = "; automatic captions not counted" if config.captions.automatic else ""
+    return [f"{said}, about {about}{captions}"]
 
 
 def _wait() -> None:
@@ -114,10 +141,7 @@ def _cut(
     """The records of all tasks, in their order, whichever process makes them."""
     made: list[Record] = [kept_record(task) or {} for task in tasks]
     left = [index for index, record in enumerate(made) if not record]
-    wanted = config.workers
-    if wanted == "auto" and config.detector and not config.detector.endswith(".onnx"):
-        wanted = 1
-    workers = worker_count(wanted, len(left), process_count())
+    workers = worker_count(_workers_wanted(config), len(left), process_count())
     work = spread(cut_source, [tasks[index] for index in left], workers)
     for done, (which, record) in enumerate(work, start=len(tasks) - len(left) + 1):
         made[left[which]] = record
@@ -125,6 +149,12 @@ def _cut(
     if config.captions.automatic:
         yield from caption_crops(tasks, made, captioner)
     return made
+
+
+def _workers_wanted(config: Config) -> int | Literal["auto"]:
+    """One where a detector is a large model: every worker would have its own."""
+    large = config.detector and not config.detector.endswith(".onnx")
+    return 1 if config.workers == "auto" and large else config.workers
 
 
 def _finish(run: Run, config: Config, made: list[Record]) -> Iterator[Progress]:

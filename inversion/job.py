@@ -23,12 +23,13 @@ from inversion.initial import Words, embeddings_used, file_name, other_tokens, p
 from inversion.latents import FOLDER, encode_pictures
 from inversion.learning import learn
 from inversion.neighbours import VECTORS, describe, vocabulary_of
-from inversion.speed import fitted, plan_for
+from inversion.speed import fitted, plan_for, seconds_of_step
 from inversion.stopping import how_it_ended, planned_ending
 from inversion.templates import read_templates
 from inversion.training import State
 from lab.device import pick_device, pick_dtype
 from lab.errors import UserError
+from lab.forecast import duration
 from lab.images import find_images
 from lab.memory import peak_memory
 from lab.run import Progress, Run, file_hash, process_count, write_json
@@ -87,7 +88,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
 
 
 def forecast(config: Config, run: Run) -> list[str]:
-    """What `run` would learn from and the memory that takes, in sentences; nothing is written."""
+    """What `run` would learn from, how long that takes here and in what memory, in sentences;
+    nothing is written."""
     sd = open_model(config, pick_training_dtype(config))
     side = config.resolution or sd.resolution
     try:
@@ -96,7 +98,10 @@ def forecast(config: Config, run: Run) -> list[str]:
     except UserError as problem:  # an earlier section of the experiment may be about to make them
         shapes, said = [(side, side)], f"as it stands, {problem}"
     plan = plan_for(sd, config, shapes, process_count())
-    steps = f"at most {config.train.steps} steps of {config.train.batch_size} pictures"
+    count = config.train.steps * len(variants(config))
+    seconds = count * seconds_of_step(sd, config, shapes, plan.at_once) / process_count()
+    steps = f"at most {count:,} steps of {config.train.batch_size} pictures"
+    steps += f", about {duration(seconds)}; previews and evaluation not counted"
     return [said, steps, plan.sentence("pictures")]
 
 

@@ -10,7 +10,11 @@ from diffusion.compiling import why_not
 from diffusion.fitting import Plan, budget_of, plan_training
 from diffusion.stable_diffusion import StableDiffusion
 from inversion.config import Config, Train
+from lab.device import finish, noise
 from lab.errors import UserError
+from lab.forecast import seconds_of
+
+TIMED = 4  # pictures: enough to tell how long a part takes, few enough for a CPU at 512 px
 
 
 def plan_for(
@@ -39,6 +43,26 @@ def fitted(config: Config, plan: Plan, processes: int) -> Config:
         "gradient_accumulation": math.ceil(mine / plan.at_once),
     }
     return config.model_copy(update={"train": config.train.model_copy(update=chosen)})
+
+
+def seconds_of_step(
+    sd: StableDiffusion, config: Config, shapes: Sequence[tuple[int, int]], at_once: int
+) -> float:
+    """About how long a step takes on this machine: the U-Net there and back, which is nearly all
+    of it, for TIMED pictures at most, times as many as a step has."""
+    width, height = max(shapes, key=lambda shape: shape[0] * shape[1])
+    size = min(at_once, TIMED)
+    unet = prepared(sd, config.train.model_copy(update={"compile": False})).unet
+    x_t = noise((size, *sd.latent_shape(height, width)), 0).to(sd.device, sd.dtype)
+    words = (size, sd.tokenizer.model_max_length, unet.config["cross_attention_dim"])
+    states = noise(words, 0, 1).to(sd.device, sd.dtype).requires_grad_()
+
+    def there_and_back() -> None:
+        predicted = unet(x_t, 500, encoder_hidden_states=states).sample
+        torch.autograd.grad(predicted.float().square().mean(), states)
+
+    seconds = seconds_of(there_and_back, 2, lambda: finish(sd.device))
+    return seconds * config.train.batch_size / size
 
 
 def prepared(sd: StableDiffusion, settings: Train) -> StableDiffusion:

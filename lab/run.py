@@ -12,12 +12,12 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.errors import UserError
 from lab.provenance import code_version, machine, package_versions
@@ -29,6 +29,7 @@ MANIFEST = "manifest.json"
 METRICS = "metrics.jsonl"
 _LOCK = ".lock"
 _TEMPORARY = ".tmp-"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Progress:
     done: int
     total: int
     note: str = ""
+
+
+def result_of(steps: Generator[Progress, None, Result]) -> Result:
+    """What a generator of Progress returns, where nobody looks at how far it is."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 class Run:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cfg.forecast import seconds_for
 from diffusion.formats import load_embedding
 from diffusion.overwriting import own_rows
 from diffusion.prompts import notes_of_cuts
@@ -13,6 +14,7 @@ from diffusion.words import WordFile, words_in
 from inversion.card import ship
 from lab.device import pick_device
 from lab.errors import UserError
+from lab.forecast import duration
 from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
@@ -202,14 +204,18 @@ def _listing(
 
 
 def forecast(config: Config, run: Run) -> list[str]:
-    """How many pictures there are to draw."""
+    """How many pictures there are to draw and how long that takes here; nothing is written."""
     learned = learned_word(config, run.sibling("inversion"))
     question = question_of(config)
     strengths = strengths_of(config, learned is not None)
     wanted = plan(config, tuple(question.values), strengths)
     pictures = {p.key: p for p in _keyed(config, run, learned, wanted)}
     missing = sum(not is_there(p) for p in pictures.values())
-    sentences = [f"{missing} of {len(pictures)} pictures to draw, {config.steps} steps each"]
+    said = f"{missing} of {len(pictures)} pictures to draw, {config.steps} steps each"
+    if missing:
+        predictions = 2 * missing * config.steps  # with the prompt and without
+        seconds = seconds_for(open_model(config), predictions, missing, config.batch_size)
+        said += f", about {duration(seconds)}"
     if learned is None:
-        sentences.append("nothing was learned for the word yet: only the model as it is")
-    return sentences
+        return [said, "nothing was learned for the word yet: only the model as it is"]
+    return [said]

@@ -272,3 +272,15 @@ def test_captions_follow_their_settings(tmp_path, source):
         "ink, 08 a dove",
     ]
     assert {record["caption_from"] for record in records(run)} == {"file name"}
+
+
+def test_a_dry_run_counts_what_is_to_be_cut_and_writes_nothing(tmp_path, source):
+    config = Config.model_validate({"source": str(source), "size": 48, "pad": "never"})
+
+    def said() -> str:
+        return " ".join(job.forecast(config, Run(tmp_path / "out", "test", "cropping")))
+
+    assert said().startswith("4 of 4 pictures to crop, about ")
+    assert not (tmp_path / "out").exists()
+    crop(tmp_path / "out", source)
+    assert said() == "0 of 4 pictures to crop"

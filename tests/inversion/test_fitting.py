@@ -87,8 +87,9 @@ def test_a_tight_budget_is_told_before_the_long_part(sd, configured, tmp_path):
 
 
 def test_a_dry_run_says_the_memory_and_writes_nothing(tiny_sd_folder, tmp_path):
-    config = Config(model=str(tiny_sd_folder), memory=8, device="cpu")
+    config = Config(model=str(tiny_sd_folder), memory=8, device="cpu", num_vectors=(1, 2))
     said = " ".join(job.forecast(config, Run(tmp_path, "x", "inversion")))
+    assert "at most 600 steps of 8 pictures, about" in said  # 300 for each of two words
     assert "8 pictures at once" in said
     assert "counted, 8.0 GB to be had" in said
     assert "as it stands" in said

@@ -208,6 +208,7 @@ def test_the_forecast_counts_what_is_missing(outputs, written, whole, tmp_path):
     (fresh,) = job.forecast(config, Run(tmp_path, "y", "skew"))
     total = fresh.split()[0]
     assert known.startswith(f"0 of {total} ") and fresh.startswith(f"{total} of {total} ")
+    assert "about" in fresh and "about" not in known
     assert list(tmp_path.iterdir()) == []
 
 
