@@ -4,6 +4,16 @@ import pytest
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 
+from ddpm import data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_worker():
+    """Pictures are prepared in this process: others begin more slowly than these few are drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "worker_count", lambda *_: 1)
+        yield
+
 
 @pytest.fixture(scope="session")
 def tiny_unet():

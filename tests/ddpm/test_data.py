@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ddpm import data as preparing
 from ddpm.config import Data
 from ddpm.data import divide, read_pictures
 from ddpm.pixels import to_pixels, to_tensor
@@ -79,6 +80,16 @@ def test_prepared_pictures_are_found_again(folder, tmp_path):
     assert read(data.model_copy(update={"size": 8}), tmp_path).pixels.shape[1] == 8
     Image.effect_noise((16, 16), 50).save(folder / "new.png")
     assert len(read(data, tmp_path).pixels) == 14
+
+
+def test_workers_prepare_what_one_process_prepares(tmp_path, monkeypatch):
+    made = []
+    for count in (1, 2):
+        monkeypatch.setattr(preparing, "worker_count", lambda *_, count=count: count)
+        read(Data(source="drawn:flowers", count=6, size=8), tmp_path / str(count))
+        (folder,) = (tmp_path / str(count)).iterdir()
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1] and len(made[0]) == 2
 
 
 def test_families_are_drawn_and_mixed(tmp_path):
