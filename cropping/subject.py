@@ -1,4 +1,4 @@
-"""What matters in a picture: a saliency map blended from eight cues, with numpy and OpenCV alone.
+"""What matters in a picture: a saliency map blended from seven cues, with numpy and OpenCV alone.
 
 A cue is one pure function `lab -> map`. It takes a float32 CIE Lab picture [h, w, 3] and returns a
 float32 map [h, w], zero or above, larger where the picture is more remarkable; its unit does not
@@ -138,20 +138,6 @@ def spectral_residual(lab: np.ndarray) -> Map:
     return cv2.resize(cv2.GaussianBlur(total, (0, 0), 2.5), (width, height))
 
 
-def centre_surround(lab: np.ndarray) -> Map:
-    """Lab distance between a centre and its surround (Itti, Koch & Niebur 1998, "A Model of
-    Saliency-Based Visual Attention for Rapid Scene Analysis"), summed over three pairs of Gaussians
-    (sigma a hundredth to a sixth of the long side) at half size."""
-    height, width = lab.shape[:2]
-    half = cv2.resize(lab, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA)
-    total = np.zeros(half.shape[:2], np.float32)
-    for fraction in (0.01, 0.02, 0.04):
-        centre = cv2.GaussianBlur(half, (0, 0), fraction * max(half.shape))
-        surround = cv2.GaussianBlur(half, (0, 0), 4 * fraction * max(half.shape))
-        total += np.sqrt(_summed((centre - surround) ** 2))
-    return cv2.resize(total, (width, height))
-
-
 def orientation_entropy(lab: np.ndarray, bins: int = 8) -> Map:
     """Entropy of the edge directions around each pixel, times the edges' strength: drawn creatures
     have edges in every direction, stripes and horizons in one."""
@@ -170,8 +156,9 @@ def orientation_entropy(lab: np.ndarray, bins: int = 8) -> Map:
 
 
 def broad_contrast(lab: np.ndarray) -> Map:
-    """Lab distance between a centre and its surround, as above, for subjects that fill the picture:
-    two pairs of Gaussians (sigma a twentieth to a quarter of the long side) at quarter size."""
+    """Lab distance between a centre and its surround (Itti, Koch & Niebur 1998, "A Model of
+    Saliency-Based Visual Attention for Rapid Scene Analysis"), summed over two pairs of Gaussians
+    (sigma a twentieth to a quarter of the long side) at quarter size: subjects, not their parts."""
     height, width = lab.shape[:2]
     size = (max(width // 4, 1), max(height // 4, 1))
     quarter = cv2.resize(lab, size, interpolation=cv2.INTER_AREA)
@@ -211,12 +198,16 @@ CUES: dict[str, Callable[[np.ndarray], Map]] = {
     "surroundedness in the content": content_surroundedness,
     "patch distinctness": patch_distinctness,
     "spectral residual": spectral_residual,
-    "centre-surround contrast": centre_surround,
     "broad contrast": broad_contrast,
     "orientation entropy": orientation_entropy,
     "texture distance": texture_distance,
 }
-WEIGHTS = {"patch distinctness": 2.0, "broad contrast": 0.5}  # the others weigh 1
+WEIGHTS = {  # the others weigh 1
+    "border distance": 1.5,
+    "patch distinctness": 2.0,
+    "broad contrast": 0.5,
+}
+SAME_COLOUR = 3.0  # weight of what the cues find, spread over everything of the same colour
 
 
 def saliency(image: Image.Image | np.ndarray | View) -> Map:
@@ -231,10 +222,34 @@ def saliency(image: Image.Image | np.ndarray | View) -> Map:
     total = np.zeros(lab.shape[:2], np.float32)
     for name, cue in CUES.items():
         total += WEIGHTS.get(name, 1.0) * normalised(without_gutters(cue(lab)))
-    blend = (total / max(float(total.max()), 1e-12) * centre_prior(*lab.shape[:2])) ** SHARPNESS
-    blend *= text_weight(view, lab.shape[:2])
+    prior, text = centre_prior(*lab.shape[:2]), text_weight(view, lab.shape[:2])
+    spread = spread_by_colour(total * prior * text, lab)
+    total += SAME_COLOUR * normalised(without_gutters(spread))
+    blend = text * (total / max(float(total.max()), 1e-12) * prior) ** SHARPNESS
     mass = float(blend.sum())
     return (blend / mass if mass > 0 else np.full_like(blend, 1 / blend.size)).astype(np.float32)
+
+
+def spread_by_colour(found: Map, lab: np.ndarray, step: float = 6) -> Map:
+    """The average of a map over all pixels of about the same colour. Cues find eyes, edges and
+    outlines; what is painted like them is the rest of the figure, and what is painted like the
+    ground is not. Colours are counted in cells of `step` Lab units, smoothed over their neighbours.
+    """
+    cells = np.floor((lab - lab.min(axis=(0, 1))) / step).astype(int).reshape(-1, 3) + 1
+    shape = tuple((cells.max(axis=0) + 2).tolist())  # a cell more on every side, to smooth into
+    place = np.ravel_multi_index(tuple(cells.T), shape)
+    sums, counts = (
+        _smoothed(np.bincount(place, weights, int(np.prod(shape))).reshape(shape)).ravel()
+        for weights in (found.ravel(), None)
+    )
+    return (sums[place] / counts[place]).reshape(found.shape).astype(np.float32)
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """With half of each neighbour's count added along every axis; the outermost cells are empty."""
+    for axis in range(counts.ndim):
+        counts = counts + (np.roll(counts, 1, axis) + np.roll(counts, -1, axis)) / 2
+    return counts
 
 
 def to_working_lab(rgb: np.ndarray) -> np.ndarray:

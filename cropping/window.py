@@ -15,11 +15,12 @@ from PIL import Image
 from cropping.subject import saliency
 
 # Weights against the share of the saliency kept, which is 1 where nothing is lost.
-EDGE_WEIGHT = 0.2  # for cutting through something: the profile's height where the square ends
+EDGE_WEIGHT = 0.1  # for cutting through something: `ridge` where the window ends
+UPPER_WEIGHT = 0.3  # the same for its upper edge, above which are heads
 CENTRE_WEIGHT = 0.05  # for being off-centre: 0 in the middle, 1/2 at either end
-TOP_WEIGHT = 0.3  # in portrait pictures, for being low: 1 at the bottom. Heads are above bodies
-TOP_FADES = 2  # exponent: a picture twice as tall has room for more than its subject
-AROUND = 0.08  # of the long side: how far what matters lends weight to what matters beside it
+TOP_WEIGHT = 0.5  # in portrait pictures, for being low: 1 at the bottom. Ground is below feet
+TOP_FADES = 10  # exponent: a picture much taller than wide has room for more than its subject
+AROUND = 0.1  # of the long side: how far what matters lends weight to what matters beside it
 HIGHLIGHTS = 4  # exponent of the importance where losses are judged, and emptiness
 
 
@@ -78,10 +79,10 @@ def fit(
     size = largest(picture, aspect)
     is_vertical = size[0] == picture[0]
     along = 1 if is_vertical else 0
-    mass = gathered(importance).sum(axis=1 if is_vertical else 0)
-    length = len(mass) * size[along] / picture[along]
-    offset = STRATEGIES[strategy](mass, length, is_vertical)
-    box = window_at(picture, size, offset * picture[along] / len(mass))
+    lines = gathered(importance) if is_vertical else gathered(importance).T
+    length = len(lines) * size[along] / picture[along]
+    offset = STRATEGIES[strategy](lines, length, is_vertical)
+    box = window_at(picture, size, offset * picture[along] / len(lines))
     if size == picture:
         return Window(box, 0.0, "the whole picture, which has this shape")
     lost = 1 - share_inside(importance, picture, box)
@@ -96,20 +97,23 @@ def largest(picture: tuple[int, int], aspect: float) -> tuple[int, int]:
     return min(max(round(height * aspect), 1), width), height
 
 
-def focal(mass: np.ndarray, length: float, is_vertical: bool) -> float:
+def focal(lines: np.ndarray, length: float, is_vertical: bool) -> float:
     """Keep what matters and cut through little of it."""
-    top_weight = TOP_WEIGHT * (length / len(mass)) ** TOP_FADES if is_vertical else 0.0
-    return best_offset(mass, length, top_weight)
+    mass, cuts = lines.sum(axis=1), ridge(lines)
+    if not is_vertical:
+        return best_offset(mass, cuts, length, (EDGE_WEIGHT, EDGE_WEIGHT))
+    top_weight = TOP_WEIGHT * (length / len(mass)) ** TOP_FADES
+    return best_offset(mass, cuts, length, (UPPER_WEIGHT, EDGE_WEIGHT), top_weight)
 
 
-def centre(mass: np.ndarray, length: float, is_vertical: bool) -> float:
+def centre(lines: np.ndarray, length: float, is_vertical: bool) -> float:
     """The middle, whatever it cuts."""
-    return max(len(mass) - length, 0.0) / 2
+    return max(len(lines) - length, 0.0) / 2
 
 
-# The values of `cropping.strategy`: from the profile of what matters along the way that the window
-# can move, and its length there, in cells, to where it begins. A further one is a function here,
-# its reason, and its name in config.py.
+# The values of `cropping.strategy`: from what matters, [n, m], n cells along the way that the
+# window can move, and its length there, in cells, to where it begins. A further one is a function
+# here, its reason, and its name in config.py.
 STRATEGIES: dict[str, Callable[[np.ndarray, float, bool], float]] = {
     "focal": focal,
     "centre": centre,
@@ -126,12 +130,18 @@ def best_square(image: Image.Image, size: int) -> tuple[int, int, int, int]:
     return fit(saliency(image), image.size).box.corners
 
 
-def best_offset(mass: np.ndarray, length: float, top_weight: float = 0.0) -> float:
+def best_offset(
+    mass: np.ndarray,
+    cuts: np.ndarray,
+    length: float,
+    edge_weights: tuple[float, float],
+    top_weight: float = 0.0,
+) -> float:
     """Where a window of `length` begins on the profile `mass` [n], in cells: 0 <= it <= n - length.
 
-    Maximises the share of the mass inside, less `EDGE_WEIGHT` times the profile at the cut edges,
-    less `CENTRE_WEIGHT` times the distance from the middle, less `top_weight` times the position.
-    Offsets are tried in steps of at most a quarter cell.
+    Maximises the share of the mass inside, less the edge weights times what the window's first and
+    last edge cut through by `cuts` [n], less `CENTRE_WEIGHT` times the distance from the middle,
+    less `top_weight` times the position. Offsets are tried in steps of at most a quarter cell.
     """
     slack = len(mass) - length
     if slack <= 1e-9:
@@ -139,7 +149,8 @@ def best_offset(mass: np.ndarray, length: float, top_weight: float = 0.0) -> flo
     offsets = np.linspace(0, slack, 2 * int(np.ceil(2 * slack)) + 1)  # odd: the middle is one
     position = offsets / slack
     score = kept_mass(mass, offsets, length)
-    score -= EDGE_WEIGHT * edge_height(mass, offsets, length)
+    score -= edge_weights[0] * cut_through(cuts, offsets)
+    score -= edge_weights[1] * cut_through(cuts, offsets + length)
     score -= CENTRE_WEIGHT * np.abs(position - 0.5) + top_weight * position
     return float(offsets[np.argmax(score)])
 
@@ -152,16 +163,19 @@ def kept_mass(mass: np.ndarray, offsets: np.ndarray, length: float) -> np.ndarra
     return inside / max(cumulative[-1], 1e-12)
 
 
-def edge_height(mass: np.ndarray, offsets: np.ndarray, length: float) -> np.ndarray:
-    """Height of the profile, 1 at its maximum, at both ends of each window, summed. An end that
-    lies on the picture's own edge cuts nothing."""
-    peak = max(float(mass.max()), 1e-12)
-    middles = np.arange(len(mass)) + 0.5
-    height = np.zeros(len(offsets))
-    for ends in (offsets, offsets + length):
-        is_cut = (ends > 1e-9) & (ends < len(mass) - 1e-9)
-        height += np.where(is_cut, np.interp(ends, middles, mass) / peak, 0.0)
-    return height
+def cut_through(cuts: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The profile `cuts` [n] at places on it. A place on the picture's own edge cuts nothing."""
+    is_cut = (places > 1e-9) & (places < len(cuts) - 1e-9)
+    return np.where(is_cut, np.interp(places, np.arange(len(cuts)) + 0.5, cuts), 0.0)
+
+
+def ridge(lines: np.ndarray) -> np.ndarray:
+    """How bad it is to cut along each line of what matters, [n, m] -> [n], 0..1. The fourth power
+    stands between a line's sum, where a thin neck is nothing, and its highest place, where a speck
+    is everything; the root of it all, because an ear cut off is nearly as bad as half a head."""
+    height = lines.astype(np.float64) / max(float(lines.max()), 1e-12)
+    cuts = (height**4).mean(axis=1) ** (1 / 8)
+    return cuts / max(float(cuts.max()), 1e-12)
 
 
 def gathered(importance: np.ndarray) -> np.ndarray:
