@@ -82,7 +82,7 @@ def tab(bench: Bench) -> CropTab:
     """Build the tab inside the Blocks that is open."""
     run, window = gr.State(""), gr.State(Window())
     pulse, timer = gr.Timer(1, active=False), gr.Timer(1, active=False)
-    inputs, files, begin = _form(bench)
+    inputs, files, sheet, begin = _form(bench)
     standing_view(bench, run, work.JOB, timer)
     shown = _view()
     thumbnails = Thumbnails(bench.places)
@@ -120,6 +120,7 @@ def tab(bench: Bench) -> CropTab:
         return [gr.Timer(active=True), *updates(look(bench, thumbnails, seen), seen)]
 
     _wire_form(bench, inputs, files)
+    _wire_sheet(bench, inputs, files, sheet)
     begin.click(begun, inputs, [run, inputs[2], shown.show, timer, *outputs], **_IN_TURN)
     run.change(opened, [run, window], [shown.show, *outputs], **_IN_TURN)
     pulse.tick(again, window, outputs, **_IN_TURN)
@@ -146,8 +147,9 @@ def onward(bench: Bench, tabs: Any, here: CropTab, invert: Tab) -> None:
     here.learn.click(learn, here.run_state, [tabs, *invert.inputs], **_QUIET)
 
 
-def _form(bench: Bench) -> tuple[list[Any], gr.File, gr.Button]:
-    """The inputs, in the order of `Form`; where pictures are dropped; the button that begins."""
+def _form(bench: Bench) -> tuple[list[Any], gr.File, gr.HTML, gr.Button]:
+    """The inputs, in the order of `Form`; where pictures are dropped, and where some of them are
+    shown; the button that begins."""
     begin = Form()
     dropped = gr.State(begin.dropped)
     rest = gr.State({})
@@ -161,6 +163,7 @@ def _form(bench: Bench) -> tuple[list[Any], gr.File, gr.Button]:
                 folders_of(bench.places), value="", allow_custom_value=True,
                 label="or a folder of this machine", elem_id="crop-source",
             )  # fmt: skip
+            sheet = gr.HTML("", elem_id="crop-chosen", apply_default_css=False)
         with gr.Column(scale=6, min_width=300):
             with gr.Row():
                 name = gr.Textbox(
@@ -181,7 +184,7 @@ def _form(bench: Bench) -> tuple[list[Any], gr.File, gr.Button]:
     fill, sidecar, prefix, strip, damage, buckets, twice, blank, detector = more
     inputs = [source, dropped, name, way, size, fill, sidecar, prefix, strip, damage, buckets,
               twice, blank, detector, rest]  # fmt: skip
-    return inputs, files, press
+    return inputs, files, sheet, press
 
 
 def _more(begin: Form) -> list[Any]:
@@ -252,26 +255,30 @@ def _script(name: str) -> str:
 def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:
     """Dropped pictures are copied into the studio; the component is then ready for more."""
     source, dropped, name = inputs[:3]
+    proposed = gr.State("")
 
     @guarded
-    def taken(paths: list[str] | None, folder: str, name: str, request: gr.Request) -> Any:
+    def taken(
+        paths: list[str] | None, folder: str, name: str, proposed: str, request: gr.Request
+    ) -> Any:
         if not paths:
             return gr.skip()
         place = Path(folder) if folder else work.drop_folder(bench, str(request.session_hash))
         refused = take_in(paths, bench.places.inside(str(place)))
         if refused:
             gr.Warning(f"Not a picture: {', '.join(refused[:5])}", title="")
-        wish = name or work.free_name(bench, "crops")
-        return None, str(place), wish, ""
+        wish = work.name_for(bench, place, name, proposed)
+        return None, str(place), wish, "", wish
 
-    files.upload(taken, [files, dropped, name], [files, dropped, name, source], **_QUIET)
+    given, filled = [files, dropped, name, proposed], [files, dropped, name, source, proposed]
+    files.upload(taken, given, filled, **_QUIET)
 
     @guarded
-    def chosen(source: str | None, name: str) -> Any:
+    def chosen(source: str | None, name: str, proposed: str) -> Any:
         if not source:
             return gr.skip()
-        folder = bench.places.inside(source)
-        return "", name or work.free_name(bench, folder.name)
+        wish = work.name_for(bench, bench.places.inside(source), name, proposed)
+        return "", wish, wish
 
     def labelled(folder: str) -> Any:
         count = len(pictures_in(Path(folder))) if folder else 0
@@ -280,8 +287,22 @@ def _wire_form(bench: Bench, inputs: Sequence[Any], files: gr.File) -> None:
 
     dropped.change(labelled, dropped, files, **_QUIET)
     files.change(labelled, dropped, files, **_QUIET)
-    source.input(chosen, [source, name], [dropped, name], **_QUIET)
+    source.input(chosen, [source, name, proposed], [dropped, name, proposed], **_QUIET)
     source.focus(lambda: gr.Dropdown(choices=folders_of(bench.places)), None, source, **_QUIET)
+
+
+def _wire_sheet(bench: Bench, inputs: Sequence[Any], files: gr.File, sheet: gr.HTML) -> None:
+    """Show what was chosen, also where a form was filled from elsewhere."""
+
+    def shown(source: str | None, folder: str) -> str:
+        try:
+            return work.chosen(bench, source or folder)
+        except UserError:  # said where it was chosen, and where it begins
+            return ""
+
+    given = [inputs[0], inputs[1]]
+    gr.on([one.change for one in (*given, files)], shown, given, sheet,
+          trigger_mode="always_last", **_QUIET)  # fmt: skip
 
 
 def _wire_view(

@@ -4,6 +4,7 @@ import secrets
 import threading
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from studio.web.crop.read import Crops, read_crops
 from studio.web.experiments import checked
 from studio.web.places import STUDIO, short
 from studio.web.runs.listing import read_json
+from studio.web.sheet import sheet
 from studio.web.tickets import OPEN
 
 JOB = "cropping"
@@ -57,6 +59,19 @@ def begin(bench: Bench, form: Form) -> str:
     return name
 
 
+def chosen(bench: Bench, named: str) -> str:
+    """The pictures of a folder as HTML: how many, and some of them; nothing for no folder.
+
+    Raises:
+        UserError: it holds no pictures, or some that may not be read, through links too.
+    """
+    if not named.strip():
+        return ""
+    found = find_images(bench.places.inside(named))
+    pictures = [(bench.places.inside(str(path)), "") for path in found]
+    return sheet(f"{len(found):,} picture{'' if len(found) == 1 else 's'}", pictures)
+
+
 def _names_in(source: Path) -> set[str]:
     return {path.relative_to(source).as_posix() for path in find_images(source)}
 
@@ -65,6 +80,17 @@ def _settings(folder: Path) -> dict[str, Any]:
     """The section `cropping` that a run was last made with; empty for none."""
     section = (read_json(folder / MANIFEST).get("configuration") or {}).get(JOB)
     return section if isinstance(section, dict) else {}
+
+
+def name_for(bench: Bench, source: Path, name: str, proposed: str) -> str:
+    """The name of the run that crops these pictures: the one that stands in the form, unless it was
+    merely `proposed` for others, or others have it."""
+    with suppress(UserError):
+        if before := _settings(bench.folder(name, JOB)):
+            if Path(before["source"]).resolve() == source.resolve():
+                return name
+            proposed = name
+    return name if name and name != proposed else free_name(bench, source.name)
 
 
 def free_name(bench: Bench, wish: str) -> str:

@@ -5,7 +5,6 @@ Torch stays out of it: pictures are listed by inversion's own reader, and the re
 
 import json
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -17,16 +16,15 @@ from inversion.config import Config, variants
 from inversion.data import LISTS, Example, find_examples
 from lab.errors import UserError
 from lab.images import SUFFIXES, find_images
-from lab.page import picture
 from lab.run import Run
 from studio.web.bench import Bench
 from studio.web.invert.form import Value, readable, section_of
 from studio.web.places import Places, short
 from studio.web.runs.listing import is_held
+from studio.web.sheet import sheet
 
 JOB = "inversion"
 MOST_CHOICES = 60
-THUMBS, THUMB = 8, 128  # pictures that are shown of the data, and their px
 LARGE = 200_000_000  # bytes, from which a .safetensors file is a model and no word
 
 Choice = tuple[str, str]
@@ -132,12 +130,7 @@ def look_at(bench: Bench, data: str) -> str:
     said = f", with captions such as “{first}”" if first else ", without captions"
     count = len(examples)
     sentence = f"{count} picture{'' if count == 1 else 's'}{said}."
-    thumbs = "".join(
-        f'<img src="{picture(one.path, longest=THUMB)}" '
-        f'alt="{escape(one.caption or one.path.name)}" title="{escape(one.caption)}">'
-        for one in examples[:: max(1, count // THUMBS)][:THUMBS]
-    )
-    return f'<p class="pw-soft">{escape(sentence)}</p><div class="pw-sheet">{thumbs}</div>'
+    return sheet(sentence, [(example.path, example.caption) for example in examples])
 
 
 def experiment_of(bench: Bench, values: Sequence[Value], others: str, name: str) -> dict[str, Any]:

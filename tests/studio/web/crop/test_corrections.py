@@ -99,6 +99,39 @@ def test_dropped_pictures_are_copied_once_each_and_nothing_else_is(tmp_path, dra
     assert {path.name for path in (tmp_path / "into").iterdir()} == {"x.png", "x (2).png", "x.txt"}
 
 
+def test_a_name_is_proposed_anew_for_other_pictures_and_a_typed_one_stays(bench, form, cut):
+    folder = bench.places.roots[0]
+    nested, drops = folder / "nested", work.drop_folder(bench, "window")
+    assert work.name_for(bench, folder, "", "") == "pictures"
+    assert work.name_for(bench, nested, "pictures", "pictures") == "nested"
+    assert work.name_for(bench, drops, "pictures", "pictures") == "crops"
+    assert work.name_for(bench, nested, "mine", "pictures") == "mine"
+    assert work.name_for(bench, nested, "../no name", "pictures") == "../no name"
+    cut(bench, work.begin(bench, form(bench, name="pictures")))
+    assert work.name_for(bench, folder, "pictures", "pictures") == "pictures"
+    assert work.name_for(bench, nested, "pictures", "") == "nested"
+    assert work.name_for(bench, folder, "", "pictures") == "pictures-2"
+
+
+def test_what_was_chosen_is_seen_and_nothing_beyond_it(bench, tmp_path, draw):
+    folder = bench.places.roots[0]
+    assert work.chosen(bench, " ") == ""
+    shown = work.chosen(bench, str(folder))
+    assert "3 pictures<" in shown and shown.count("<img") == 3 and 'alt="1 a cat.png"' in shown
+    (folder / "4 no picture.png").write_text("words")
+    shown = work.chosen(bench, str(folder))
+    assert "4 pictures<" in shown and shown.count("<img") == 3
+    draw(tmp_path / "secret" / "5.png", 4)
+    for link, target in (("5.png", "secret/5.png"), ("out", "secret")):
+        (folder / link).symlink_to(tmp_path / target)
+        with pytest.raises(UserError, match="outside of the folders"):
+            work.chosen(bench, str(folder))
+        (folder / link).unlink()
+    for k in range(6, 30):
+        draw(folder / "nested" / f"{k}.png", k)
+    assert work.chosen(bench, str(folder / "nested")).count("<img") == 8
+
+
 def test_folders_to_choose_from_hold_pictures_and_are_no_results(bench, draw):
     draw(bench.outputs / "old" / "cropping" / "images" / "1.png", 0)
     root = bench.places.roots[0]
