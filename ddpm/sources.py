@@ -13,7 +13,7 @@ from PIL import Image
 
 from ddpm.config import Data
 from ddpm.squares import CROPS
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 from lab.images import ImageError, find_images, read_image
 from lab.run import Run, file_hash
 from storybook.families import FAMILIES, draw
@@ -109,7 +109,7 @@ def _hub(data: Data) -> Source:
     try:
         table = load(data.source, split="train")
     except Exception as error:  # of a dozen kinds, from two libraries
-        reason = " ".join(str(error).split())[:160]
+        reason = said_first(error)
         raise UserError(
             f"the data set {data.source} cannot be had ({reason}): go online once, or name a folder"
         ) from None

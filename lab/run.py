@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 from lab.provenance import code_version, machine, package_versions
 
 if sys.platform != "win32":
@@ -221,7 +221,13 @@ class Run:
         self.continues = same
         if not self.is_main:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._begun = False
+            raise UserError(
+                f"the folder {self.folder} cannot be made ({said_first(error)}): name another place"
+            ) from error
         self._take_lock()
         if process_count() == 1:  # else another process may be writing one of them now
             for leftover in self.folder.rglob(_TEMPORARY + "*"):

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 
 PICTURES_AT_ONCE = 32
 HALVES = (0.5, 0.5, 0.5)
@@ -59,10 +59,9 @@ def load_encoder(source: str | Path, device: str | torch.device = "cpu") -> Enco
             # the pooled vector would be taken from the wrong place
             model.text_model.eos_token_id = tokenizer.eos_token_id
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"the feature extractor {source} cannot be loaded ({reason}): name a folder or a hub "
-            "id such as openai/clip-vit-base-patch32, or none"
+            f"the feature extractor {source} cannot be loaded ({said_first(error)}): name a folder "
+            "or a hub id such as openai/clip-vit-base-patch32, or none"
         ) from error
     finally:
         logging.set_verbosity(verbosity)

@@ -17,7 +17,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import Trial, TrialState
 from sqlalchemy.exc import DBAPIError
 
-from lab.errors import UserError
+from lab.errors import UserError, said_first
 from tuning.config import Config
 from tuning.space import Space, plain
 from tuning.trial import Outcome, Watch
@@ -61,11 +61,11 @@ def _created(url: str, **settings: Any) -> optuna.Study:
             return optuna.create_study(storage=url, load_if_exists=True, **settings)
         except DBAPIError as error:
             if attempt == TRIES:
-                reason = " ".join(str(error.orig).split())[:160]
+                reason = said_first(error.orig or error)
                 raise UserError(f"the database {url} cannot be used: {reason}") from error
             time.sleep(attempt)  # another process may just be making its tables
         except Exception as error:  # no URL, or the driver is not installed
-            reason = " ".join(str(error).split())[:160]
+            reason = said_first(error)
             raise UserError(f"tune.storage {url} cannot be opened: {reason}") from error
     raise AssertionError
 
