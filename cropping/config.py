@@ -44,11 +44,16 @@ class Config(Section):
     """Where the window goes: focal, around what matters; centre, in the middle."""
     pad: Literal["auto", "never", "always"] = "auto"
     """Show the whole picture, with something at its sides, instead of cutting. auto: where the crop
-    would lose more of what matters than most_lost. Training gives no weight to the padding."""
+    would lose more of what matters than most_lost, or cut through more of it than most_cut.
+    Training gives no weight to the padding."""
     fill: Literal["edge", "blur", "mirror"] = "edge"
     """What the padding is: the edge's colour, the picture mirrored and blurred, or mirrored."""
-    most_lost: Annotated[float, Field(ge=0, le=1)] = 0.1
+    most_lost: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Share of what matters that a crop may cut off before it is padded instead."""
+    most_cut: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """What a crop's edges may cut through before it is padded instead: 0, nothing that matters at
+    all; 1, for both edges together, as much as lies on the line that matters most; 2, anything.
+    Heads are small shares of what matters, but to cut one off is to cut through something."""
     tiles: bool = False
     """Cut long or large pictures into several overlapping squares. Smaller squares are cut only
     where they have `size` source pixels: nothing is enlarged for it."""

@@ -164,6 +164,7 @@ def choose(
         buckets=config.buckets,
         detector=detector,
         most_lost=config.most_lost,
+        most_cut=config.most_cut,
         view=view,
     )
 

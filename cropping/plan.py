@@ -16,7 +16,10 @@ from cropping.window import Box, Window, fit, highlights
 
 Kind = Literal["crop", "pad", "tiles"]
 Pad = Literal["auto", "never", "always"]
-MOST_LOST = 0.1  # share of what matters that a crop may cut off before padding is the better choice
+# What a crop may do before padding is the better choice: to cut off a share of what matters, and to
+# cut through it. A head is a small share, and what joins it to the rest is in the window's edge.
+MOST_LOST = 0.3
+MOST_CUT = 0.7  # both edges' `Window.cuts` together, 0..2
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def plan(
     buckets: bool = False,
     detector: Detector | None = None,
     most_lost: float = MOST_LOST,
+    most_cut: float = MOST_CUT,
     view: View | None = None,
 ) -> Plan:
     """Choose the windows of an RGB picture.
@@ -51,11 +55,13 @@ def plan(
         image: the picture.
         size: side of the square crops in px; with buckets, of the square of the same area.
         strategy: a key of `window.STRATEGIES`, for the largest window.
-        pad: auto, where the crop would lose more than `most_lost`; never; always.
+        pad: auto, where the crop would lose more than `most_lost` or cut through more than
+            `most_cut`; never; always.
         tiles: several overlapping windows instead of one, where the picture is long or large.
         buckets: the bucket nearest the picture's shape instead of a square.
         detector: finds heads and figures, which then count beside the saliency.
         most_lost: share of what matters, 0..1.
+        most_cut: what both edges together may cut through, 0..2; 1 is the brightest place there is.
         view: of the picture, where there is one already.
     """
     out = bucket_for(image.size, size) if buckets else (size, size)
@@ -70,9 +76,12 @@ def plan(
     is_cut = window.box.corners != (0, 0, *image.size)
     if is_cut and pad == "always":
         return _padded(image.size, out, "padded, as was asked for")
-    if is_cut and pad == "auto" and window.lost_mass > most_lost:
-        lost = f"padded, as a crop would lose {window.lost_mass:.0%} of what matters"
-        return _padded(image.size, out, lost)
+    if is_cut and pad == "auto":
+        if window.lost_mass > most_lost:
+            lost = f"padded, as a crop would lose {window.lost_mass:.0%} of what matters"
+            return _padded(image.size, out, lost)
+        if sum(window.cuts) > most_cut:
+            return _padded(image.size, out, _cut(window, image.size))
     return Plan("crop", (window,), out, window.reason, window.lost_mass, _enlarged([window], out))
 
 
@@ -93,6 +102,12 @@ def _tiles(
     reason = f"{len(windows)} overlapping windows, as the picture is long or large"
     lost = round(float(left.sum()), 4)
     return Plan("tiles", tuple(windows), out, reason, lost, _enlarged(windows, out))
+
+
+def _cut(window: Window, picture: tuple[int, int]) -> str:
+    edges = ("upper", "lower") if window.box.width == picture[0] else ("left", "right")
+    edge = edges[int(window.cuts[1] > window.cuts[0])]
+    return f"padded, as a crop would cut through what matters at its {edge} edge"
 
 
 def _padded(picture: tuple[int, int], out: tuple[int, int], reason: str) -> Plan:

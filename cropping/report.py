@@ -18,6 +18,7 @@ from lab.page import write_page
 from lab.run import Run, write_atomically
 
 TEMPLATE = Path(__file__).with_name("report.html")
+LOSSY = 0.05  # share of what matters from which on a loss is worth a look
 LABELS = {
     "all": "all", "lossy": "cut something", "pad": "padded", "tiles": "tiles", "damage": "damage",
     "warned": "warnings", "corrected": "by hand", "twice": "duplicates", "out": "left out",
@@ -149,7 +150,7 @@ def _warnings(record: Record) -> list[str]:
 
 def _tags(record: Record, config: Config) -> str:
     is_so = {
-        "lossy": record["lost_mass"] > config.most_lost / 2,
+        "lossy": record["lost_mass"] > LOSSY,
         "pad": record["kind"] == "pad",
         "tiles": len(record["crops"]) > 1,
         "damage": bool(record["flaws"]),

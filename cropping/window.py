@@ -60,6 +60,9 @@ class Window:
     lost_mass: float
     """Share of the picture's highlights (`highlights`) outside the box, 0..1."""
     reason: str
+    cuts: tuple[float, float] = (0.0, 0.0)
+    """What it cuts through at its upper and lower, or left and right edge: 0, nothing, to 1, what
+    is brightest (`ridge`)."""
 
 
 def fit(
@@ -82,11 +85,12 @@ def fit(
     lines = gathered(importance) if is_vertical else gathered(importance).T
     length = len(lines) * size[along] / picture[along]
     offset = STRATEGIES[strategy](lines, length, is_vertical)
+    upper, lower = cut_through(ridge(lines), np.array([offset, offset + length])).round(4).tolist()
     box = window_at(picture, size, offset * picture[along] / len(lines))
     if size == picture:
         return Window(box, 0.0, "the whole picture, which has this shape")
     lost = 1 - share_inside(importance, picture, box)
-    return Window(box, round(min(max(lost, 0.0), 1.0), 4), REASONS[strategy])
+    return Window(box, round(min(max(lost, 0.0), 1.0), 4), REASONS[strategy], (upper, lower))
 
 
 def largest(picture: tuple[int, int], aspect: float) -> tuple[int, int]:

@@ -220,8 +220,8 @@ INTRODUCTION = """# Croppers compared
   all pictures. *all whole*: every subject at least 95% inside, of all pictures, whether they fit
   or not.
 - The squares are the largest there are, but for *padding by default*, which is what `plan` does
-  when it is asked for nothing else: where the square would lose more than a tenth of what matters
-  the whole picture is kept, and padded.
+  when it is asked for nothing else: where the square would cut through what matters, or lose more
+  than three tenths of it, the whole picture is kept, and padded.
 - CPU milliseconds are of one process with one thread for numpy (OMP_NUM_THREADS=1), as the job's
   workers have it, and are measured on 15 and 5 development pictures, enlarged.
 - smartcrop is {smartcrop}. The oracle knows the boxes.

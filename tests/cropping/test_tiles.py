@@ -138,6 +138,28 @@ def test_what_fits_is_cropped_and_padding_can_be_asked_for():
     assert plan(Image.new("RGB", (300, 300)), 64, pad="always").kind == "crop"
 
 
+@pytest.mark.parametrize(
+    "size, edges", [((300, 500), ("upper", "lower")), ((500, 300), ("left", "right"))]
+)
+def test_a_figure_that_the_window_would_cut_through_is_padded_and_it_is_said_where(size, edges):
+    """However little would be lost: one that is a tenth longer than the window."""
+    figure = Image.new("RGB", (300, 500), "white")
+    draw = ImageDraw.Draw(figure)
+    draw.rectangle((110, 150, 190, 400), "navy")
+    draw.ellipse((110, 70, 190, 150), "brown", "black", 3)
+    image = figure if size[0] == 300 else figure.transpose(Image.Transpose.ROTATE_90)
+    planned = plan(image, 64)
+    assert planned.kind == "pad"
+    assert planned.reason in {
+        f"padded, as a crop would cut through what matters at its {edge} edge" for edge in edges
+    }
+    anything = plan(image, 64, most_cut=2)
+    assert anything.kind == "crop"
+    assert 0 < anything.lost_mass < 0.3
+    assert max(anything.windows[0].cuts) > 0.3
+    assert plan(image, 64, most_cut=2, most_lost=0).kind == "pad"
+
+
 def test_with_buckets_the_window_has_the_buckets_shape():
     planned = plan(two_at_the_ends(), 512, buckets=True)
     width, height = planned.size
