@@ -230,10 +230,9 @@ def test_a_trial_that_always_takes_the_program_with_it_is_given_up(start, whole)
 
 def test_two_processes_with_one_database_share_a_search(start, tmp_path):
     shared = f"tune.storage=sqlite:///{tmp_path}/shared.db"
-    # slowly, or the first is done with all of them before the second has begun
-    both = [
-        start("run", "x.yaml", shared, "--outputs", folder, PACE="0.3") for folder in ("a", "b")
-    ]
+    (tmp_path / "meet").mkdir()  # or the first is done with all before the second has begun
+    slowly = {"MEET": str(tmp_path / "meet"), "PACE": "0.05"}
+    both = [start("run", "x.yaml", shared, "--outputs", folder, **slowly) for folder in ("a", "b")]
     for process in both:
         _, said = process.communicate(timeout=200)
         assert process.returncode == 0, said
