@@ -17,21 +17,13 @@ from diffusion.words import require_words, words_in
 from lab.errors import UserError
 from lab.forecast import duration
 from lab.images import KEY, save_png
+from lab.kept import is_there, placed_chunks
 from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from sampling.config import Config
 from sampling.parameters import parameters
-from sampling.pictures import (
-    Picture,
-    Sheet,
-    all_of,
-    batch_size_for,
-    chunks_of,
-    is_there,
-    rows_of,
-    sheets_of,
-)
+from sampling.pictures import Picture, Sheet, all_of, batch_size_for, rows_of, sheets_of
 from sampling.sheet import grids_of, save_grid
 
 VERSION = 1  # raised when the same configuration would give other pixels
@@ -90,7 +82,7 @@ def forecast(config: Config, run: Run) -> list[str]:
     except UserError as problem:  # an earlier section of the experiment may be about to make it
         return [f"as it stands, {problem}"]
     pictures = all_of(sheets)
-    chunks = chunks_of([picture for picture in pictures if not is_there(picture)], size)
+    chunks = _chunks([picture for picture in pictures if not is_there(picture)], size)
     missing = sum(picture is not None for chunk in chunks for picture in chunk)
     predictions = len(chunks) * size * config.steps * 2
     seconds = seconds_for(sd, predictions, len(chunks) * size, size)
@@ -147,7 +139,7 @@ def _draw(
     processes.wait()
     todo = [picture for picture in pictures if not is_there(picture)]
     processes.wait()  # every process sees the same: nobody draws before all looked
-    mine = processes.share(chunks_of(todo, batch_size))
+    mine = processes.share(_chunks(todo, batch_size))
     total = sum(picture is not None for chunk in mine for picture in chunk)
     done = len(pictures) - total
     if run.is_main and todo and len(todo) < len(pictures):
@@ -159,6 +151,10 @@ def _draw(
         done += sum(picture is not None for picture in chunk)
         yield Progress("drawing", done, len(pictures))
     processes.wait()
+
+
+def _chunks(pictures: Sequence[Picture], batch_size: int) -> list[list[Picture | None]]:
+    return placed_chunks(pictures, batch_size, lambda picture: picture.row.negative_prompt)
 
 
 def _draw_chunk(

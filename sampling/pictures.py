@@ -7,14 +7,12 @@ one of other settings.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from diffusion.pseudo_word import mentions
 from diffusion.words import WordFile
 from lab.errors import UserError
-from lab.images import key_of
 from lab.run import Run
 from sampling.config import Config
 
@@ -135,11 +133,6 @@ def slug(text: str) -> str:
     return "-".join(kept.split())[:40].strip("-") or "prompt"
 
 
-def is_there(picture: Picture) -> bool:
-    """Whether the picture's file is whole, and its own."""
-    return key_of(picture.path) == picture.key
-
-
 def all_of(sheets: Sequence[Sheet]) -> list[Picture]:
     """The different pictures of the sheets, in the order in which they are drawn: the same seed of
     all rows first, so that one can compare early."""
@@ -158,15 +151,3 @@ def batch_size_for(latents: tuple[int, int, int], device: str, chosen: int | str
         return chosen
     cells, most = (2048, 8) if device == "cpu" else (65536, 64)
     return max(1, min(most, cells // (latents[1] * latents[2])))
-
-
-def chunks_of(pictures: Sequence[Picture], batch_size: int) -> list[list[Picture | None]]:
-    """Batches of exactly `batch_size` and one negative prompt, each picture once and at its place;
-    None is padding."""
-    groups: dict[str, list[list[Picture]]] = {}
-    for picture in pictures:
-        places = groups.setdefault(picture.row.negative_prompt, [[] for _ in range(batch_size)])
-        places[picture.place].append(picture)
-    return [
-        list(chunk) for places in groups.values() for chunk in zip_longest(*places, fillvalue=None)
-    ]

@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +11,8 @@ from cfg.sampling import sample
 from diffusion.overwriting import overwrite, set_strength
 from diffusion.stable_diffusion import StableDiffusion
 from diffusion.words import WordFile
-from lab.images import KEY, key_of, save_png
+from lab.images import KEY, save_png
+from lab.kept import is_there, placed_chunks
 from lab.processes import Processes
 from lab.run import Progress
 from skew.config import Config
@@ -44,26 +44,12 @@ def draw(
             set_strength(sd, overwriting, strength)
         done = len(wanted) - len(mine)
         yield Progress(stage, done, len(wanted))
-        for chunk in processes.share(chunks_of(mine, config.batch_size)):
+        chunks = placed_chunks(mine, config.batch_size, lambda p: p.wanted.scale)
+        for chunk in processes.share(chunks):
             _draw_chunk(config, sd, chunk)
             done += sum(one is not None for one in chunk)
             yield Progress(stage, done, len(wanted))
     processes.wait()
-
-
-def is_there(picture: Keyed) -> bool:
-    """Whether the picture's file is whole, and its own."""
-    return key_of(picture.path) == picture.key
-
-
-def chunks_of(pictures: Sequence[Keyed], batch_size: int) -> list[list[Keyed | None]]:
-    """Batches of exactly `batch_size` and one guidance scale, each picture once and at its place;
-    None is padding."""
-    groups: dict[float, list[list[Keyed]]] = {}
-    for picture in pictures:
-        places = groups.setdefault(picture.wanted.scale, [[] for _ in range(batch_size)])
-        places[picture.place].append(picture)
-    return [list(chunk) for places in groups.values() for chunk in zip_longest(*places)]
 
 
 def _draw_chunk(config: Config, sd: StableDiffusion, chunk: Sequence[Keyed | None]) -> None:

@@ -15,13 +15,14 @@ from inversion.card import ship
 from lab.device import pick_device
 from lab.errors import UserError
 from lab.forecast import duration
+from lab.kept import is_there
 from lab.memory import enough_memory
 from lab.processes import Processes
 from lab.run import Progress, Run, file_hash, write_json
 from metrics.features import Encoder
 from skew import report
 from skew.config import Config
-from skew.drawing import FOLDER, draw, is_there, link
+from skew.drawing import FOLDER, draw, link
 from skew.facts import facts_of, sentences
 from skew.judge import Judge, Question
 from skew.looking import Seen, clip_name, load_eyes, look, question_of

@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from lab.kept import placed_chunks
 from skew.config import Config
-from skew.drawing import chunks_of
 from skew.plan import balanced, keyed, plan
 
 VALUES = ("red", "orange", "blue")
@@ -86,7 +86,7 @@ def test_bystanders_are_drawn_with_the_word_and_not_assumed_to_be_equal():
 
 def test_batches_have_one_size_and_each_picture_at_its_place():
     pictures = keyed(plan(config(), VALUES, [0.0]), Path("x"), {}, ("cat", ""), 4)
-    chunks = chunks_of(pictures, 4)
+    chunks = placed_chunks(pictures, 4, lambda one: one.wanted.scale)
     assert all(len(chunk) == 4 for chunk in chunks)
     drawn = [one for chunk in chunks for one in chunk if one]
     assert sorted(one.key for one in drawn) == sorted(one.key for one in pictures)
