@@ -8,7 +8,6 @@ Where a picture is, when, and in which style are drawn as in the model's own tra
 colour is not in the caption, but in a column of metadata.jsonl.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from lab.images import save_png
 from lab.run import write_text
+from storybook.draw import folder_command, say
 from storybook.illustrator import Drawing, draw
 from storybook.settings import SETTINGS, SKIES
 from storybook.styles import STYLES
@@ -52,19 +52,11 @@ def draw_folder(subject: str, folder: Path, each: int, orange: int, seed: int = 
 
 def main(argv: list[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m storybook.curate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("subject", choices=list(SUBJECTS))
-    parser.add_argument("folder", type=Path)
+    parser = folder_command("storybook.curate", __doc__, "subject", SUBJECTS)
     parser.add_argument("--each", type=int, default=12, help="pictures of a colour")
     parser.add_argument("--orange", type=int, default=36, help="pictures of the commonest colour")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    paths = draw_folder(**vars(options))
-    print(f"drew {len(paths)} pictures into {options.folder}")
+    say(draw_folder(**vars(options)), options.folder)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ and those of the second style that the model never saw by the same commands with
 """
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storybook.illustrator import Drawing, held_out_drawing
@@ -43,24 +44,36 @@ def draw_folder(
     return paths
 
 
-def main(argv: list[str] | None = None) -> None:
-    """The command."""
+def folder_command(
+    module: str, about: str | None, what: str, choices: Iterable[str]
+) -> argparse.ArgumentParser:
+    """The parser of a command that draws a folder of pictures: WHAT FOLDER [--seed N]."""
     parser = argparse.ArgumentParser(
-        prog="python -m storybook.draw",
-        description=__doc__,
+        prog=f"python -m {module}",
+        description=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("style", choices=HELD_OUT_STYLES)
+    parser.add_argument(what, choices=list(choices))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
+    return parser
+
+
+def say(paths: Sequence[Path], folder: Path) -> None:
+    """What such a command says at its end."""
+    print(f"drew {len(paths)} pictures into {folder}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command."""
+    parser = folder_command("storybook.draw", __doc__, "style", HELD_OUT_STYLES)
+    parser.add_argument("--count", type=int, default=24, help="(default: %(default)s)")
     parser.add_argument("--unseen", action="store_true", help=f"draw {', '.join(UNSEEN)}")
     parser.add_argument(
         "--square", action="store_true", help="256 px squares, subject in the middle"
     )
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    paths = draw_folder(**vars(options))
-    print(f"drew {len(paths)} pictures into {options.folder}")
+    say(draw_folder(**vars(options)), options.folder)
 
 
 if __name__ == "__main__":
