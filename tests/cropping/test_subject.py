@@ -100,6 +100,31 @@ def test_what_fills_a_row_or_column_is_a_gutter():
     assert left[:, :28].max() == 0
 
 
+def test_what_is_found_at_a_figures_rim_is_spread_over_the_figure_and_not_the_ground():
+    lab = lab_of(120, 80, (170, 200, 140), ((30, 20, 80, 60), (40, 70, 150)))
+    found = np.zeros((80, 120), np.float32)
+    found[20:60, 30:34] = 1
+    found[20:60, 26:30] = 1  # a cue is never sharp: as much of it lies on the ground
+    spread = subject.spread_by_colour(found, lab)
+    inside = np.zeros(found.shape, bool)
+    inside[20:60, 30:80] = True
+    np.testing.assert_allclose(spread[inside], 0.08, atol=1e-4)  # 4 of the figure's 50 columns
+    assert spread[~inside].max() < 0.03
+
+
+def test_colours_that_shade_into_each_other_share_what_is_found():
+    lab = np.zeros((10, 60, 3), np.float32)
+    lab[..., 0] = np.linspace(20, 80, 60)
+    spread = subject.spread_by_colour(np.full((10, 60), 0.7, np.float32), lab)
+    np.testing.assert_allclose(spread, 0.7, rtol=1e-5)
+    found = np.zeros((10, 60), np.float32)
+    found[:, 30] = 1
+    spread = subject.spread_by_colour(found, lab)[0]
+    assert spread[30] == spread.max()
+    assert spread[[5, 55]].max() == 0
+    assert spread[26:34].min() > 0
+
+
 @pytest.mark.parametrize("size", [(300, 200), (1, 400), (400, 1), (1, 1), (3, 2), (1300, 900)])
 def test_the_blend_is_a_distribution_over_any_picture(size):
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
