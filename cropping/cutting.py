@@ -32,7 +32,7 @@ from lab.images import ImageError, read_image, read_with_alpha, save_png
 from lab.masks import MASK_SUFFIXES
 from lab.run import Run, write_atomically, write_json, write_text
 
-VERSION = 6  # part of every key: raise it when the same input gives other crops
+VERSION = 7  # part of every key: raise it when the same input gives other crops
 THUMBNAIL = 320  # px, long side of the source as the report shows it
 RECORDS = "sources"
 

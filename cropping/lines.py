@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,17 +11,19 @@ SIGMA = 1.3  # px: lines up to about three times as thick are found
 FAINTEST = 0.01  # curvature of a line, in brightness 0..1
 AROUND = 25  # px: a point counts by what it is among the points this near
 TURNS = 240  # directions that are told apart, over half a turn
-SPREAD = 5  # directions, to either side, that a point votes for
+SPREAD = 4  # directions, to either side, that a point votes for
 BIN = 2.0  # px
-LEAST_VOTES = 0.05  # of a line's way across
+LEAST_VOTES = 0.02  # of a line's way across
+PIECES = 4  # of a line's way
+MOST = 0.5  # that the votes of a piece count, of its length: a short drawn line is one piece
 
 
 @dataclass(frozen=True)
 class Line:
     """The points p with p . (cos `turn`, sin `turn`) = `rho`, inside the picture.
 
-    `votes` is about the share of its way on which there is a thin line; `ends` are its first and
-    last point, float64 [2, 2] (x, y).
+    `votes` is about the share of its way on which there is a thin line, at most `MOST`; `ends` are
+    its first and last point, float64 [2, 2] (x, y).
     """
 
     votes: float
@@ -33,13 +36,16 @@ def lines_across(grey: np.ndarray, count: int) -> list[Line]:
     """At most `count` lines of a picture, float32 [h, w], those with the most votes first.
 
     A Hough transform in which every point of a thin line votes for its own direction alone, and
-    the less the more it is one of many.
+    the less the more it is one of many. Each piece of the way across has its own votes.
     """
     height, width = grey.shape
-    votes, middle = _votes(*_line_points(grey), np.hypot(height, width))
-    low, high = _chords(height, width)
+    low, high, most = _chords(height, width)
+    middle = low.shape[1] // 2
+    votes = _votes(*_line_points(grey), height, width)
+    for piece, limit in zip(votes, most, strict=True):
+        np.minimum(cv2.blur(piece, (3, 1)) * 3, limit, out=piece)
     long_enough = high - low > 0.5 * min(height, width)
-    share = np.where(long_enough, cv2.blur(votes, (3, 1)) * 3 / np.maximum(high - low, 1), 0)
+    share = np.where(long_enough, votes.sum(axis=0) / np.maximum(high - low, 1), 0)
     found: list[Line] = []
     reach = int(0.025 * max(height, width) / BIN) + 1
     while len(found) < count:
@@ -57,7 +63,9 @@ def lines_across(grey: np.ndarray, count: int) -> list[Line]:
     return found
 
 
-def _line_points(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _line_points(
+    grey: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(x, y, direction across, weight) of the middles of thin lines (Steger 1998, "An Unbiased
     Detector of Curvilinear Structures", section 3): the second derivative is large one way and
     small the other, and the first one passes zero within the pixel."""
@@ -77,28 +85,52 @@ def _line_points(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def _votes(
-    x: np.ndarray, y: np.ndarray, across: np.ndarray, weight: np.ndarray, diagonal: float
-) -> tuple[np.ndarray, int]:
-    """The sums of weights, float32 [TURNS, 2 n], and the column n at which rho is 0."""
-    middle = int(np.ceil(diagonal / BIN)) + 2
-    votes = np.zeros(TURNS * 2 * middle)
-    nearest = np.round(across * TURNS / np.pi).astype(int)
+    x: np.ndarray,
+    y: np.ndarray,
+    across: np.ndarray,
+    weight: np.ndarray,
+    height: int,
+    width: int,
+) -> np.ndarray:
+    """The sums of weights in every piece of the way, float32 [PIECES, TURNS, 2 n]; rho is 0 at
+    column n."""
+    middle = _middle(height, width)
     turns = np.arange(TURNS) * np.pi / TURNS
-    cos, sin = np.cos(turns), np.sin(turns)
-    for spread in range(-SPREAD, SPREAD + 1):
-        k = (nearest + spread) % TURNS
-        column = np.floor((x * cos[k] + y * sin[k]) / BIN + middle + 0.5).astype(int)
-        votes += np.bincount(k * 2 * middle + column, weight, votes.size)
-    return votes.reshape(TURNS, 2 * middle).astype(np.float32), middle
+    cos, sin = np.cos(turns).astype(np.float32), np.sin(turns).astype(np.float32)
+    spread = np.arange(-SPREAD, SPREAD + 1)[:, None]
+    k = (np.round(across * TURNS / np.pi).astype(np.int32) + spread) % TURNS
+    c, s = cos[k], sin[k]
+    column = ((x * c + y * s) / BIN + (middle + 0.5)).astype(np.int32)
+    start, long = _extent(height, width)
+    piece = ((y * c - x * s - start[k]) * (PIECES / long)[k]).astype(np.int32)
+    place = (np.clip(piece, 0, PIECES - 1) * TURNS + k) * 2 * middle + column
+    weights = np.broadcast_to(weight, place.shape).ravel()
+    votes = np.bincount(place.ravel(), weights, PIECES * TURNS * 2 * middle)
+    return votes.reshape(PIECES, TURNS, 2 * middle).astype(np.float32)
+
+
+def _middle(height: int, width: int) -> int:
+    """The column at which rho is 0."""
+    return int(np.ceil(np.hypot(height, width) / BIN)) + 2
 
 
 @lru_cache(maxsize=4)
-def _chords(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the line of every vote enters and leaves the picture, in px along it: [TURNS, 2 n]."""
-    middle = int(np.ceil(np.hypot(height, width) / BIN)) + 2
+def _extent(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where, along the lines of each turn, the picture begins, and how long it is, px: [TURNS]."""
+    turn = np.arange(TURNS) * np.pi / TURNS
+    start = -width * np.sin(turn) + height * np.minimum(np.cos(turn), 0)
+    long = width * np.sin(turn) + height * np.abs(np.cos(turn))
+    return start.astype(np.float32), long.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _chords(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the line of every vote enters and leaves the picture, in px along it, [TURNS, 2 n], and
+    the most that the votes of each of its pieces count, [PIECES, TURNS, 2 n]."""
+    middle = _middle(height, width)
     turn = (np.arange(TURNS) * np.pi / TURNS)[:, None]
     rho = ((np.arange(2 * middle) - middle) * BIN)[None]
-    low, high = np.full((2, TURNS, 2 * middle), -1e9)
+    low, high = np.full((2, TURNS, 2 * middle), -1e9, np.float32)
     high = -high
     for start, way, last in (
         (rho * np.cos(turn), -np.sin(turn), width - 1),
@@ -108,4 +140,7 @@ def _chords(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         first, second = -start / way, (last - start) / way
         low = np.maximum(low, np.minimum(first, second))
         high = np.minimum(high, np.maximum(first, second))
-    return low, high
+    start, long = (one[:, None] for one in _extent(height, width))
+    ends = [start + k / PIECES * long for k in range(PIECES + 1)]
+    within = [np.minimum(high, b) - np.maximum(low, a) for a, b in pairwise(ends)]
+    return low, high, (MOST * np.maximum(within, 0)).astype(np.float32)

@@ -1,9 +1,7 @@
 """Evidence by boosted trees: what logistic regression is to straight lines, for measures that say
 something only together. Fitted by benchmarks/cropping/boosting.py; here they are only read."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -32,14 +30,3 @@ class Trees:
             asked = np.take_along_axis(measures, self.features[trees, node], axis=1)
             node = 2 * node + 1 + (asked > self.levels[trees, node])
         return self.start + self.leaves[trees, node - (2**DEPTH - 1)].sum(axis=1)
-
-
-def read_trees(path: Path) -> Trees:
-    """Trees from a JSON file of `start`, `features`, `levels` and `leaves`."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return Trees(
-        float(found["start"]),
-        np.array(found["features"], int),
-        np.array(found["levels"], float),
-        np.array(found["leaves"], float),
-    )

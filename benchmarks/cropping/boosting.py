@@ -6,8 +6,8 @@ import numpy as np
 
 from cropping.trees import DEPTH, Trees
 
-ROUNDS = 80
-RATE = 0.15  # of each tree's answer that is added
+ROUNDS = 160
+RATE = 0.12  # of each tree's answer that is added
 SHRINK = 3.0  # against leaves with little in them
 LEAST = 2.0  # of the second derivative on either side of a question
 LEVELS = 24  # that a measure is asked about

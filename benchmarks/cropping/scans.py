@@ -19,8 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import scan_damage
+import scan_folds
+import scan_fourth
 import scan_pages
 import scan_unseen
+import scan_worlds
 from PIL import Image
 
 from cropping.cleaning import FINDERS, find_flaws
@@ -29,8 +32,18 @@ from lab.run import write_text
 KINDS = ("clean", *FINDERS)
 SETS = {  # the code of pages and damage, and the seed
     "development": (scan_pages.page, scan_damage.DAMAGES, 11),
-    "staged": (scan_pages.staged, scan_damage.DAMAGES | {"crease": scan_damage.cracked}, 17),
-    "fresh": (scan_pages.page, scan_damage.DAMAGES, 15),
+    "staged": (
+        scan_pages.staged,
+        scan_damage.DAMAGES | {"crease": scan_damage.cracked},
+        17,
+    ),
+    "varied": (
+        scan_worlds.varied,
+        scan_damage.DAMAGES | {"crease": scan_folds.fold},
+        19,
+    ),
+    "fresh": (scan_pages.page, scan_damage.DAMAGES, 18),
+    "fourth": (scan_fourth.page, scan_fourth.DAMAGES, 20),
     "unseen": (scan_unseen.page, scan_unseen.DAMAGES, 16),
 }
 BEFORE = """Earlier sets of the unseen code, each judged once, on 2026-11-21; 90% of creases and

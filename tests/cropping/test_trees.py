@@ -1,12 +1,9 @@
-"""Boosted trees: what they answer, and that they are the ones that were fitted."""
-
-import json
+"""Boosted trees: what they answer."""
 
 import numpy as np
 import pytest
 
-from cropping.creases import TREES
-from cropping.trees import DEPTH, Trees, read_trees
+from cropping.trees import DEPTH, Trees
 
 
 def asked(tree: int, trees: Trees, measures: np.ndarray) -> float:
@@ -37,12 +34,3 @@ def test_a_level_itself_says_yes():
     trees = Trees(0.0, np.zeros((1, inner), int), np.full((1, inner), 2.0),
                   np.arange(inner + 1.0)[None])  # fmt: skip
     assert trees.log_odds(np.array([[2.0], [2.1]])).tolist() == [0.0, float(inner)]
-
-
-def test_the_trees_of_creases_ask_of_measures_that_there_are():
-    trees = read_trees(TREES)
-    assert trees.features.min() >= 0
-    assert np.isfinite(trees.leaves).all()
-    assert set(json.loads(TREES.read_text(encoding="utf-8"))) == {
-        "start", "features", "levels", "leaves",
-    }  # fmt: skip
