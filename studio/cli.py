@@ -116,8 +116,10 @@ def main(argv: Sequence[str] | None = None, jobs: Mapping[str, str] = JOBS) -> i
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS:
             raise
-        place = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror}{place}", file=sys.stderr)
+        place = error.filename or getattr(arguments, "outputs", "")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "; make room, and the same command continues" if full else ""
+        print(f"error: {error.strerror}: {place}{remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command continues", file=sys.stderr)
