@@ -214,9 +214,9 @@ function drawChart() {
     const path = points.map(([x, y], i) => (i ? "L" : "M") + across(x).toFixed(1) + " " + up(y).toFixed(1)).join("");
     parts.push(make("path", { class: k ? "b" : "a", d: path }));
   });
-  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-    const at = Math.round(share * (state.data.scales.length - 1));
-    const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
+  const last = state.data.scales.length - 1;
+  for (const at of new Set([0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * last)))) {
+    const anchor = at === 0 ? "start" : at === last ? "end" : "middle";
     parts.push(make("text", { x: across(state.data.values[at]), y: height - 4, "text-anchor": anchor }, state.data.scales[at]));
   }
   cursor = make("line", { class: "cursor", y1: TOP - 4, y2: height - BOTTOM + 4 });

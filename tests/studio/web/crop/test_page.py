@@ -153,6 +153,12 @@ def test_with_the_keyboard_alone_and_found_again_in_another_window(page, studio,
     assert cut(studio, "keys") == before, "nothing is done before Enter"
     page.keyboard.press("Escape")
     assert seen(window) == before["2 a dog.png"]
+    page.keyboard.press("+")
+    assert dog.locator(".crop-window").nth(1).evaluate("node => node === document.activeElement")
+    assert dog.get_by_role("textbox", name="Caption of tile 2 of 2 a dog.png").is_visible()
+    page.keyboard.press("Delete")
+    assert window.count() == 1 and seen(window) == before["2 a dog.png"]
+    page.keyboard.press("Escape")
     for key in (way, "Shift+ArrowLeft"):
         page.keyboard.press(key)
     moved = seen(window)
