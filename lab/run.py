@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from lab.errors import UserError, said_first
+from lab.errors import UserError
 from lab.provenance import code_version, machine, package_versions
 
 if sys.platform != "win32":
@@ -226,7 +226,7 @@ class Run:
         except OSError as error:
             self._begun = False
             raise UserError(
-                f"the folder {self.folder} cannot be made ({said_first(error)}): name another place"
+                f"the folder {self.folder} cannot be made ({error.strerror}): name another place"
             ) from error
         self._take_lock()
         if process_count() == 1:  # else another process may be writing one of them now
