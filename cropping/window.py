@@ -15,10 +15,10 @@ from PIL import Image
 from cropping.subject import saliency
 
 # Weights against the share of the saliency kept, which is 1 where nothing is lost.
-EDGE_WEIGHT = 0.1  # for cutting through something: `ridge` where the window ends
+EDGE_WEIGHT = 0.12  # for cutting through something: `ridge` where the window ends
 UPPER_WEIGHT = 0.3  # the same for its upper edge, above which are heads
 CENTRE_WEIGHT = 0.05  # for being off-centre: 0 in the middle, 1/2 at either end
-TOP_WEIGHT = 0.5  # in portrait pictures, for being low: 1 at the bottom. Ground is below feet
+TOP_WEIGHT = 0.6  # in portrait pictures, for being low: 1 at the bottom. Ground is below feet
 TOP_FADES = 10  # exponent: a picture much taller than wide has room for more than its subject
 AROUND = 0.1  # of the long side: how far what matters lends weight to what matters beside it
 HIGHLIGHTS = 4  # exponent of the importance where losses are judged, and emptiness
