@@ -42,7 +42,7 @@ from lab.run import file_hash, write_json, write_text
 
 HERE = Path(__file__).resolve().parent
 DEVELOPMENT_SEEDS = (7, 101, 102, 103, 104, 105)
-CHANCE_SEEDS, CHANCE_COUNT = (301, 302, 303, 304, 305), 150
+CHANCE_SEEDS, CHANCE_COUNT = (401, 402, 403, 404, 405), 150
 DECISIVE_SEED, DECISIVE_COUNT = 20417, 400
 DECISIVE_TITLE = "Decisive: drawing code that nothing was chosen on, scored once"
 DECISIVE_NOTE = (
