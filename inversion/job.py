@@ -83,7 +83,7 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
         if run.is_main:
             _show(run, folder, variant)
     if run.is_main:
-        report.save(run, config, examples, run.folder / REPORT)
+        report.save(run, config, examples, templates, run.folder / REPORT)
         run.show(run.folder / REPORT, "how the word was learned, on one page")
 
 

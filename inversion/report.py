@@ -1,6 +1,7 @@
 """The page of a run: what was learned, from what, how well, and what it cost."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def folder_of(folder: Path, config: Config, variant: Config) -> Path:
     return folder if alone else folder / "words" / variant.word.strip("<>")
 
 
-def save(run: Run, config: Config, examples: Sequence[Example], path: Path) -> None:
+def save(
+    run: Run, config: Config, examples: Sequence[Example], templates: Sequence[str], path: Path
+) -> None:
     """Write the report of a run whose words are learned."""
     words = [_word(run, folder_of(run.folder, config, one), one) for one in variants(config)]
     captions = [example.caption for example in examples]
@@ -41,7 +44,10 @@ def save(run: Run, config: Config, examples: Sequence[Example], path: Path) -> N
         captions=captions,
         held_out=held_out(len(examples), config.objective.held_out, config.seed),
         hidden=max(0, len(examples) - MOST_PICTURES),
-        prompts=[(prompt, _is_unseen(prompt, captions)) for prompt in config.previews.prompts],
+        prompts=[
+            (prompt, asks_for_more(prompt, config, captions, templates))
+            for prompt in config.previews.prompts
+        ],
         settings=settings_rows(config.model_dump(mode="json")),
         name=run.name,
         model=config.model,
@@ -87,7 +93,14 @@ def _thumbnail(example: Example) -> Image.Image:
     return image
 
 
-def _is_unseen(prompt: str, captions: Sequence[str]) -> bool:
-    """Whether no caption of the data is part of a prompt: its subject was never shown."""
-    asks = prompt.replace("[name]", "").strip()
-    return bool(asks) and not any(caption and caption in prompt for caption in captions)
+def asks_for_more(
+    prompt: str, config: Config, captions: Sequence[str], templates: Sequence[str]
+) -> bool:
+    """Whether a prompt has a word that training neither says nor shows: what it asks for was not
+    in the data."""
+    values = config.balance.values if config.balance else ()
+    return not _words(prompt) <= _words(" ".join([*captions, *templates, *values, config.word]))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.replace("[name]", " ").casefold()))

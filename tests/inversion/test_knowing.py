@@ -1,5 +1,7 @@
 """Laws of the objective, of the best word, of stopping, and of the ways to compute a step."""
 
+import json
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from inversion.loss import timestep_weights
 from inversion.objective import FIRST, fixed_items, split
 from inversion.objective import Objective as Measuring
 from inversion.optimizing import LossScale, make_optimizer, result, showing
+from inversion.report import asks_for_more
 from inversion.stopping import Measured
 from inversion.training import TrainStep
 from lab.errors import UserError
@@ -211,3 +214,25 @@ def test_a_gradient_that_is_no_number_ends_the_training(monkeypatch, material, l
     monkeypatch.setattr(training, "step_gradient", broken)
     with pytest.raises(UserError, match=r"step 1 .* not a number.*learning_rate"):
         learn(material, Config(train=Train(steps=2, batch_size=2)))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "more"),
+    [
+        ("a rabbit, [name] style", True),
+        ("a cat, [name] style", False),
+        ("a painting of a dog by [name]", False),
+        ("A Cat", False),
+    ],
+)
+def test_a_preview_of_what_is_not_in_the_data_is_marked(prompt, more):
+    captions = ["a cat on a wall", "a dog"]
+    assert asks_for_more(prompt, Config(), captions, Config().templates) == more
+
+
+def test_values_that_are_shown_and_not_said_are_in_the_data():
+    balance = {"attribute": "colour", "values": ["red", "blue"], "from": "metadata"}
+    settings = {"word": "cat", "overwrite": True, "balance": balance}
+    config = Config.model_validate_json(json.dumps(settings))
+    assert not asks_for_more("a blue cat", config, ["a cat"], ["a [name]"])
+    assert asks_for_more("a green cat", config, ["a cat"], ["a [name]"])
