@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +169,7 @@ def test_how_long_it_takes_follows_from_what_was_measured_last(tmp_path):
         write_json(folder / "manifest.json", {"configuration": {"cfg": {"model": "storybook"}}})
         measured = {"batch_size": 8, "seconds_per_prediction": {"4": 9.0, "8": seconds}}
         write_json(folder / "batch-size.json", measured)
+    os.utime(tmp_path / "old/cfg/manifest.json", (1e9, 1e9))  # or both were written at one time
     assert pace(tmp_path, "storybook") == 1.0
     assert pace(tmp_path, "another") is None
     assert forecast(section, 1.0) == "11 pictures, about 2 min here"
