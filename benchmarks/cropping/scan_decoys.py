@@ -32,7 +32,7 @@ def _some_line(light: Light, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 def _drawn(light: Light, away: np.ndarray, thick: float, cover: float, rng: Rng) -> Light:
     line = cover * np.clip(0.5 * thick - np.abs(away) + 0.5, 0, 1)[..., None]
-    return light + line * (np.float32(colour(rng, 0, rng.choice([0.5, 1]))) - light)
+    return light + line * (np.array(colour(rng, 0, rng.choice([0.5, 1])), np.float32) - light)
 
 
 def rope(light: Light, rng: Rng) -> Light:

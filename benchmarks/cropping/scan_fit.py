@@ -60,13 +60,14 @@ def page(where_from: str, kind: str, index: int, folder: Path | None) -> tuple[V
     if file and where and file.exists() and (kind == "clean" or where.exists()):
         view = View(Image.open(file))
         is_clean = kind == "clean"
-        shape = view.fine.shape[:2]
-        return view, np.zeros(shape, bool) if is_clean else _read(where)
+        clean = np.zeros(view.fine.shape[:2], bool)
+        return view, clean if is_clean else _read(where)
     scan = scans.scan(where_from, kind, index)
     view = View(scan.image)
-    damage = np.zeros(view.fine.shape[:2], np.uint8)
+    height, width = view.fine.shape[:2]
+    damage = np.zeros((height, width), np.uint8)
     if scan.damage is not None:
-        size = (damage.shape[1], damage.shape[0])
+        size = (width, height)
         small = cv2.resize(scan.damage.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         damage = (255 * small).astype(np.uint8)
     if file and where:
@@ -88,11 +89,11 @@ def of_creases(view: View, damage: np.ndarray) -> Looked:
     how much of them is damage, if that is more, as where there are several."""
     near = cv2.dilate(damage.astype(np.uint8), np.ones((3, 3), np.uint8))
     for fold in creases.folds(view):
-        thick, thin = np.zeros((2, *damage.shape), np.uint8)
+        thick, thin = (np.zeros(damage.shape, np.uint8) for _ in range(2))
         cv2.polylines(thick, [fold.path], False, (1,), 9)
         cv2.polylines(thin, [fold.path], False, (1,), 1)
         covered = (damage & (thick > 0)).sum() / max(damage.sum(), 1)
-        on = (near & thin).sum() / max(thin.sum(), 1)
+        on = ((near > 0) & (thin > 0)).sum() / max(thin.sum(), 1)
         yield fold.measures, fold.strip, float(max(covered, on))
 
 

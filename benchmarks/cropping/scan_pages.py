@@ -1,6 +1,6 @@
 """Clean scans: drawn pages in many styles, on many papers, with what might pass for damage.
 
-This is what the thresholds of `cropping.cleaning` were chosen on; `scan_unseen.py` is what decides.
+This is what the thresholds of `cropping.cleaning` were chosen on; `scan_fourth.py` is what decides.
 """
 
 from collections.abc import Callable, Sequence

@@ -50,9 +50,8 @@ def _noise(width: int, height: int, cells: float, rng: Rng) -> np.ndarray:
 def _blob(width: int, height: int, rng: Rng) -> np.ndarray:
     """The outline of something smooth, px, int32 [n, 1, 2] in `FINE`."""
     turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    radius = 1 + sum(
-        rng.normal(0, 0.25 / k) * np.cos(k * turn + rng.uniform(0, 7)) for k in (1, 2, 3, 5)
-    )
+    waves = [rng.normal(0, 0.25 / k) * np.cos(k * turn + rng.uniform(0, 7)) for k in (1, 2, 3, 5)]
+    radius = 1 + np.sum(waves, axis=0)
     axes = rng.uniform(0.04, 0.4, 2) * min(width, height)
     at = rng.uniform(0, 1, 2) * (width, height)
     points = np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None] * axes + at
@@ -80,7 +79,7 @@ def _words(light: Light, x: int, y: int, wide: int, size: float, ink, font: int,
 
 def flat(width: int, height: int, rng: Rng) -> Light:
     """Flat or softly graded shapes, with outlines or without, as of a children's book."""
-    light = np.broadcast_to(np.float32(colour(rng, 0.4)), (height, width, 3)).copy()
+    light = np.broadcast_to(np.array(colour(rng, 0.4), np.float32), (height, width, 3)).copy()
     light += 0.12 * _noise(width, height, 2, rng)[..., None] * rng.choice([0, 1])
     pen = int(rng.integers(0, 4))
     for _ in range(int(rng.integers(3, 30))):
@@ -125,7 +124,7 @@ def map_sheet(width: int, height: int, rng: Rng) -> Light:
     light = np.maximum(light, 0.55)
     ground += 0.4 * _noise(width, height, 20, rng)
     sea = (ground < rng.uniform(-1, 0.3))[..., None]
-    light = np.where(sea, light * np.float32(colour(rng, 0.7, 1)), light)
+    light = np.where(sea, light * np.array(colour(rng, 0.7, 1), np.float32), light)
     for level in np.arange(-2, 2, rng.uniform(0.2, 0.6)):
         lines, _ = cv2.findContours((ground > level).astype(np.uint8), cv2.RETR_LIST, 2)
         cv2.polylines(light, lines, True, colour(rng, 0.2, 0.6), 1, cv2.LINE_AA)
@@ -141,9 +140,8 @@ def map_sheet(width: int, height: int, rng: Rng) -> Light:
     for _ in range(int(rng.integers(5, 40))):
         at = rng.uniform(0, 0.9, 2) * (width, height)
         wide = int(rng.uniform(0.04, 0.2) * width) + 20
-        _words(
-            light, *at.astype(int).tolist(), wide, rng.uniform(0.3, 0.7), (0.15,) * 3, FONTS[1], rng
-        )
+        size = rng.uniform(0.3, 0.7)
+        _words(light, int(at[0]), int(at[1]), wide, size, (0.15,) * 3, FONTS[1], rng)
     for _ in range(int(rng.integers(0, 6))):
         way = np.cumsum(rng.normal(0, 0.03 * width, (30, 2)), 0) + rng.uniform(0, 1, 2) * (
             width,
@@ -238,7 +236,9 @@ def comic(width: int, height: int, rng: Rng) -> Light:
 
 def photograph(width: int, height: int, rng: Rng) -> Light:
     """Textures at every scale, shapes in and out of focus, masts and wires."""
-    light = np.broadcast_to(np.float32(colour(rng, 0.25, 0.75)), (height, width, 3)).copy()
+    light = np.broadcast_to(
+        np.array(colour(rng, 0.25, 0.75), np.float32), (height, width, 3)
+    ).copy()
     slope = rng.uniform(0.5, 0.85)
     for octave in range(7):
         texture = _noise(width, height, min(3 * 2**octave, width / 2), rng)
@@ -253,7 +253,7 @@ def photograph(width: int, height: int, rng: Rng) -> Light:
         cv2.fillPoly(inside, [_blob(width, height, rng)], (1,), cv2.LINE_AA, SHIFT)
         inside = cv2.GaussianBlur(inside, (0, 0), rng.uniform(0.6, 6))[..., None]
         shade = 0.5 + 0.25 * _noise(width, height, rng.uniform(1, 30), rng)[..., None]
-        light = light * (1 - inside) + inside * shade * np.float32(colour(rng, 0.2, 1.4))
+        light = light * (1 - inside) + inside * shade * np.array(colour(rng, 0.2, 1.4), np.float32)
     for _ in range(int(rng.choice([0, 0, 1, 3]))):
         thick, middle = int(rng.integers(1, 7)), rng.uniform(0, 1, 2) * (width, height)
         _across(light, middle, rng.uniform(0, np.pi), colour(rng, 0, 0.6), thick)
@@ -284,7 +284,7 @@ def pencil(width: int, height: int, rng: Rng) -> Light:
 
 def built(width: int, height: int, rng: Rng) -> Light:
     """Walls, boards, tiles, windows: much that is straight, some of it from edge to edge."""
-    light = np.broadcast_to(np.float32(colour(rng, 0.3)), (height, width, 3)).copy()
+    light = np.broadcast_to(np.array(colour(rng, 0.3), np.float32), (height, width, 3)).copy()
     light += (rng.uniform(0, 0.05) * _noise(width, height, rng.uniform(3, 100), rng))[..., None]
     vanishing = rng.uniform(-0.5, 1.5, 2) * (width, height)
     for _ in range(int(rng.integers(2, 9))):
@@ -317,7 +317,8 @@ def landscape(width: int, height: int, rng: Rng) -> Light:
     """Sky, hills one behind another, a level horizon, trunks."""
     ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     light = np.tile(
-        (1 - ramp) * np.float32(colour(rng, 0.4, 1)) + ramp * np.float32(colour(rng, 0.5, 1)),
+        (1 - ramp) * np.array(colour(rng, 0.4, 1), np.float32)
+        + ramp * np.array(colour(rng, 0.5, 1), np.float32),
         (1, width, 1),
     )
     light += 0.05 * _noise(width, height, 6, rng)[..., None]
@@ -344,7 +345,7 @@ def landscape(width: int, height: int, rng: Rng) -> Light:
 def woven(width: int, height: int, rng: Rng) -> Light:
     """Stripes, checks, waves and grain, alike all over."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    light = np.broadcast_to(np.float32(colour(rng, 0.3)), (height, width, 3)).copy()
+    light = np.broadcast_to(np.array(colour(rng, 0.3), np.float32), (height, width, 3)).copy()
     warp = rng.choice([0, 1]) * rng.uniform(1, 25) * _noise(width, height, 4, rng)
     for _ in range(int(rng.integers(1, 4))):
         turn = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)])
@@ -353,7 +354,7 @@ def woven(width: int, height: int, rng: Rng) -> Light:
         is_on = np.clip((rng.uniform(0.03, 0.5) - np.abs(phase - 0.5)) * pitch + 0.5, 0, 1)[
             ..., None
         ]
-        light = light + rng.uniform(0.2, 1) * is_on * (np.float32(colour(rng)) - light)
+        light = light + rng.uniform(0.2, 1) * is_on * (np.array(colour(rng), np.float32) - light)
     return light
 
 

@@ -93,7 +93,8 @@ def varied(x: Tensor, standard: np.ndarray) -> Tensor:
 def net_of(layers: Layers, channels: np.ndarray, measures: np.ndarray) -> Net:
     """What layers have learned, with four digits, and the means and spreads [2, k] they expect."""
 
-    def rows(layer: nn.Module) -> np.ndarray:
+    def rows(layer: nn.Conv1d | nn.Linear) -> np.ndarray:
+        assert layer.bias is not None
         weight, offset = layer.weight.detach().numpy(), layer.bias.detach().numpy()
         if weight.ndim == 3:  # [out, in, steps] -> [steps x in, out]
             flat = weight.transpose(2, 1, 0).reshape(-1, len(weight))
