@@ -31,7 +31,17 @@ ABLATIONS: dict[str, Callable[[], AbstractContextManager]] = {
     "without the centre prior": partial(
         patch.object, subject, "centre_prior", lambda height, width: np.float32(1)
     ),
-    "edges may cut": partial(patch.object, window, "EDGE_WEIGHT", 0.0),
+    "without spreading by colour": partial(patch.object, subject, "SAME_COLOUR", 0.0),
+    "edges may cut": partial(patch.multiple, window, EDGE_WEIGHT=0.0, UPPER_WEIGHT=0.0),
+    "upper edges like lower ones": partial(
+        patch.object, window, "UPPER_WEIGHT", window.EDGE_WEIGHT
+    ),
+    "what lies on an edge, summed": partial(
+        patch.object,
+        window,
+        "ridge",
+        lambda lines: lines.sum(axis=1) / max(float(lines.sum(axis=1).max()), 1e-12),
+    ),
     "no pull to the middle": partial(patch.object, window, "CENTRE_WEIGHT", 0.0),
     "what lies about counts like a part": partial(
         patch.object, window, "gathered", lambda importance: importance
