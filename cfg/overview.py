@@ -13,8 +13,7 @@ from cfg.config import Config
 from cfg.film import chosen_lines, labels
 from cfg.frames import read_frame
 from cfg.strip import DIM, shortened
-from lab.images import enlarge, font, grid, save_png
-from lab.run import write_atomically
+from lab.images import enlarge, font, grid, save_figure, save_png
 
 ROWS = 24
 """Lines that a contact sheet shows at most."""
@@ -81,8 +80,7 @@ def about(config: Config) -> str:
 
 def save_curve(groups: Sequence[Group], path: Path) -> None:
     """Over the guidance scale: how fast pictures change, and what becomes of their look."""
-    figure = curve_figure(groups)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))
+    save_figure(curve_figure(groups), path)
 
 
 def curve_figure(groups: Sequence[Group], width: float = 9.0) -> Figure:

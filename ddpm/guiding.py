@@ -17,8 +17,8 @@ from ddpm.guides import LOSSES, Guide
 from ddpm.pixels import to_tensor
 from ddpm.stages import Bench
 from ddpm.tables import Table, save_table
-from lab.images import enlarge, save_png
-from lab.run import Progress, Run, write_atomically
+from lab.images import enlarge, save_figure, save_png
+from lab.run import Progress, Run
 from lab.sheet import draw_sheet
 from storybook.drawn import load_drawnnet
 
@@ -132,7 +132,7 @@ def stage(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
     save_png(draw_sheet(cells, heads, labels, "Guidance by losses", how), path)
     run.show(path, "guidance by losses, each alone and all together")
     curves = draw_curves(rows, asked.losses, judges.columns(), np.array(found))
-    write_atomically(path.with_stem("curves"), lambda p: curves.savefig(p, format="png", dpi=130))
+    save_figure(curves, path.with_stem("curves"))
     run.show(path.with_stem("curves"), "what comes of it as the strength rises")
     told = f"{len(seeds)} pictures in each row, seeds {seeds[0]} to {seeds[-1]}; {how}."
     if any(loss.family for loss in asked.losses):

@@ -2,7 +2,6 @@
 the training."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,8 +11,8 @@ from ddpm.config import Config
 from ddpm.data import PARTS, Pictures
 from ddpm.learning import Learned, read_learned
 from ddpm.stages import Bench
-from lab.images import enlarge, grid, save_png
-from lab.run import Progress, Run, write_atomically
+from lab.images import enlarge, grid, save_figure, save_png
+from lab.run import Progress, Run
 
 SHOWN, CELL = 8, 64  # pictures of each part, and px of each
 BINS = 64
@@ -109,10 +108,3 @@ def running_mean(values: Sequence[float], share: float = 0.05) -> np.ndarray:
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - width, 0)
     return (total[ends] - total[starts]) / (ends - starts)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically."""
-    write_atomically(
-        path, lambda temporary: figure.savefig(temporary, dpi=110, metadata={"Software": ""})
-    )

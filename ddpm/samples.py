@@ -8,11 +8,11 @@ from PIL import Image
 
 from ddpm.config import Config
 from ddpm.denoising import denoise
-from ddpm.looks import density_figure, parts_of, save_figure
+from ddpm.looks import density_figure, parts_of
 from ddpm.pixels import to_pixels
 from ddpm.stages import Bench
 from lab.device import padded_chunks
-from lab.images import enlarge, grid, read_image, save_png
+from lab.images import enlarge, grid, read_image, save_figure, save_png
 from lab.run import Progress, Run
 
 LABEL = "drawing"

@@ -17,8 +17,8 @@ from ddpm.tables import Table, save_table
 from diffusion.process import q_sample
 from diffusion.schedule import alpha_bars, betas
 from lab.device import noise
-from lab.images import enlarge, save_png
-from lab.run import Progress, Run, write_atomically
+from lab.images import enlarge, save_figure, save_png
+from lab.run import Progress, Run
 from lab.sheet import draw_sheet
 
 MADE_FOR = 1000  # timesteps, for which the usual betas are made
@@ -151,7 +151,7 @@ def schedules(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
         variance = None
     figure = schedule_figure(others, own)
     path = run.folder / "schedules.png"
-    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=110))
+    save_figure(figure, path)
     run.show(path, "how much of a picture is left at each timestep of several schedules")
     run.show(
         save_table(schedule_table(others, variance), run.folder, "schedules"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.run import write_atomically
+from lab.images import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,5 +64,4 @@ def _loss(axes: "Axes", x: np.ndarray, loss: np.ndarray) -> None:
 
 def save_curves(lines: Sequence[dict], best: int, stopped: int | None, path: Path) -> None:
     """`curves` as a PNG."""
-    figure = curves(lines, best, stopped)
-    write_atomically(path, lambda p: figure.savefig(p, dpi=110))
+    save_figure(curves(lines, best, stopped), path)

@@ -7,12 +7,16 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from lab.errors import UserError
 from lab.run import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 MASK_SUFFIXES = ("-masklabel.png", ".mask.png")
@@ -237,6 +241,11 @@ def save_png(
     write_atomically(
         path, lambda temporary: image.save(temporary, format="PNG", pnginfo=chunks, **way)
     )
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure of matplotlib's as PNG, atomically."""
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=110))
 
 
 def key_of(path: Path) -> str | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from lab.images import save_figure
 from lab.page import write_page
-from lab.run import MANIFEST, METRICS, Run, write_atomically, write_json, write_text
+from lab.run import MANIFEST, METRICS, Run, write_json, write_text
 from tuning.config import SECTION, Config
 from tuning.plot import parallel_coordinates
 from tuning.space import Open, Space, override
@@ -41,7 +42,7 @@ def draw(config: Config, run: Run, space: Space, over: Sequence[Tried], open_wit
     """Draw the plot, and the page around it once a trial is complete."""
     best = best_of(over, config)
     figure = parallel_coordinates(over, space, config)
-    write_atomically(run.folder / PLOT, lambda path: figure.savefig(path, dpi=110))
+    save_figure(figure, run.folder / PLOT)
     if best is not None:
         text = experiment_text(best, over, config, open_with)
         values = {"config": config, "best": best, "text": text, "figure": figure}

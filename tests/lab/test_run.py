@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import run as runs
-from lab.errors import UserError, said_first
+from lab.errors import UserError
 from lab.run import Run, file_hash, write_atomically, write_json, write_text
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and locks of POSIX")
@@ -36,18 +36,6 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, open_run):
     (tmp_path / "experiment").write_text("a file where a folder should be")
     with pytest.raises(UserError, match=r"job cannot be made .*: name"), open_run() as run:
         run.is_complete("key")
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (ValueError("not here.\nCheck"), "not here"),
-        (ValueError("cannot be had (there is no way " + "from here " * 30), "cannot be had"),
-        (KeyError(), "KeyError"),
-    ],
-)
-def test_what_an_exception_says_fits_into_a_sentence(error, said):
-    assert said_first(error) == said
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
