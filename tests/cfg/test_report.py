@@ -199,7 +199,7 @@ def test_a_film_is_encoded_while_its_pictures_are_measured(tmp_path, finished, m
         filmed.set()
 
     def patient(*args):
-        assert filmed.wait(20)  # who films after measuring waits in vain
+        assert filmed.wait(120)  # who films after measuring waits in vain
         return measure(*args)
 
     monkeypatch.setattr("cfg.filming.write_film", watched)
@@ -208,11 +208,17 @@ def test_a_film_is_encoded_while_its_pictures_are_measured(tmp_path, finished, m
 
 
 def test_films_of_a_sweep_that_is_left_are_given_up(tmp_path, finished, monkeypatch):
-    config = configured(guidance_scales={"from": 0, "to": 4, "step": 0.01}, video={"size": 64})
-    sweep, begun = finished(config), threading.Event()
-    monkeypatch.setattr("cfg.show.measure", lambda *_: begun.wait(20) and 1 / 0)
-    count = Filming._count
-    monkeypatch.setattr(Filming, "_count", lambda *args: (begun.set(), count(*args)))
+    config = configured(guidance_scales=[0, 1, 2, 3], video={"size": 64})
+    sweep, begun, count = finished(config), threading.Event(), Filming._count
+
+    def halfway(filming, frame):
+        if frame == 1:  # the film stands still until it is given up
+            begun.set()
+            assert filming._given_up.wait(120)
+        count(filming, frame)
+
+    monkeypatch.setattr("cfg.show.measure", lambda *_: begun.wait(120) and 1 / 0)
+    monkeypatch.setattr(Filming, "_count", halfway)
     with pytest.raises(ZeroDivisionError):
         shown(tmp_path, config, sweep)
     assert begun.is_set()

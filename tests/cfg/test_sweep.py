@@ -132,7 +132,7 @@ def test_a_wave_is_sampled_before_the_pictures_of_the_one_before_have_come(
         fetch, following = fetched_later(tensor), begun[len(waves)]
 
         def when_the_next_has_begun():
-            assert following.wait(10)
+            assert following.wait(120)
             return fetch()
 
         return when_the_next_has_begun
