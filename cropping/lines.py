@@ -141,6 +141,6 @@ def _chords(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
         low = np.maximum(low, np.minimum(first, second))
         high = np.minimum(high, np.maximum(first, second))
     start, long = (one[:, None] for one in _extent(height, width))
-    ends = [start + k / PIECES * long for k in range(PIECES + 1)]
-    within = [np.minimum(high, b) - np.maximum(low, a) for a, b in pairwise(ends)]
-    return low, high, (MOST * np.maximum(within, 0)).astype(np.float32)
+    ends = [np.clip(start + k / PIECES * long, low, high) for k in range(PIECES + 1)]
+    most = [MOST * (end - begin) for begin, end in pairwise(ends)]
+    return low, high, np.array(most, np.float32)
