@@ -343,9 +343,9 @@ SLOW = """
     def run(config, run):
         if run.is_complete("key"):
             return
-        for step in range(1000):
+        for step in range(100_000):
             run.metric(step=step)
-            yield Progress("sleeping", step, 1000)
+            yield Progress("sleeping", step, 100_000)
             time.sleep(0.05)
 """
 
@@ -356,11 +356,11 @@ def test_a_signal_stops_it_in_order(place, number):
     (place.parent / "packages/fake_alpha/job.py").write_text(textwrap.dedent(SLOW))
     process = start("alpha", "x.yaml")
     metrics = Path("outputs/x/alpha/metrics.jsonl")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not metrics.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert said.endswith("stopped; the same command continues\n")
     assert manifest()["status"] == "interrupted"
@@ -370,7 +370,7 @@ def test_a_reader_that_leaves_does_no_harm():
     process = start("explain", "alpha")
     assert process.stdout and process.stderr
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 
