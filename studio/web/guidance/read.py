@@ -202,13 +202,14 @@ def _frames(folder: Path) -> dict[str, dict[Decimal, str]]:
             stem, dot, suffix = name.rpartition(".")
             if dot and suffix == "png" and not name.startswith("."):
                 try:
-                    found[Decimal(stem) + 0] = name
+                    scale = Decimal(stem) + 0
                 except InvalidOperation:
                     continue
+                if name == file_stem(scale) + ".png":  # 7.png is none, and hides no 007.00.png
+                    found[scale] = name
         if found:
-            lines[line] = {scale: found[scale] for scale in found if file_stem(scale) + ".png"
-                           == found[scale]}  # fmt: skip
-    return {line: found for line, found in lines.items() if found}
+            lines[line] = found
+    return lines
 
 
 def _folders(folder: Path) -> Iterator[str]:
