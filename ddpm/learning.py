@@ -11,11 +11,11 @@ import torch
 from diffusers import DDPMPipeline
 
 from ddpm.card import write_card
-from ddpm.config import Config, Schedule
+from ddpm.config import Config, Schedule, Train
 from ddpm.data import Pictures
 from ddpm.loading import fingerprint, load_unconditional
 from ddpm.models import new_scheduler, new_unet
-from ddpm.training import Measured, State, Trainer, TrainStep, train
+from ddpm.training import Measured, State, Trainer, TrainStep, learning_rate, train
 from lab import checkpoints
 from lab.errors import UserError
 from lab.processes import Processes
@@ -125,6 +125,8 @@ def learn(
     if found is None or found.key != key:
         yield from _train(config, run, folder, pictures, processes, device, dtype, label, key)
         processes.wait()
+    else:
+        _tell_again(config.train, run, label, found)
     return load_unconditional(folder / MODEL, device)
 
 
@@ -159,6 +161,17 @@ def _train(
     assert state is not None
     if processes.index == 0:
         _finish(config, folder, trainer, scheduler, state, key, losses)
+
+
+def _tell_again(settings: Train | None, run: Run, label: str, learned: Learned) -> None:
+    """Write the lines of a training that is kept, where a run whose other settings changed has
+    begun metrics.jsonl anew."""
+    if settings is None or any(line.get("stage") == label for line in run.metrics()):
+        return
+    looks = {int(step): Measured(int(step), value) for step, value in learned.validation}
+    for step, loss in enumerate(learned.losses, 1):
+        rate = learning_rate(settings, step - 1)
+        run.metric(**line_of(label, TrainStep(step, loss, rate, looks.get(step))))
 
 
 def line_of(label: str, step: TrainStep) -> dict[str, Any]:

@@ -107,11 +107,14 @@ def test_a_model_that_was_not_declared_finished_is_made_again(finished, tmp_path
 
 def test_done_is_done_and_another_way_to_draw_does_not_train_anew(tmp_path, monkeypatch):
     first = do(config_of(), tmp_path)
+    told = first.metrics()
     weights = (first.folder / WEIGHTS).stat().st_mtime_ns
     assert do(config_of(), tmp_path).reused
     again = do(config_of(sample=Sample(count=2, batch_size=2, steps=2)), tmp_path)
     assert not again.reused and (first.folder / WEIGHTS).stat().st_mtime_ns == weights
     assert len(list((first.folder / "samples").glob("*.png"))) == 2
+    for line, before in zip(again.metrics(), told, strict=True):  # the curves are still there
+        assert line == pytest.approx(before, abs=1e-6)
     do(config_of(seed=1, sample=Sample(count=1, batch_size=1, steps=2)), tmp_path)
     assert (first.folder / WEIGHTS).stat().st_mtime_ns != weights
 
