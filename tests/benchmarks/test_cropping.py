@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks" / "cropping"
 @pytest.fixture(scope="module")
 def bench():
     """The benchmark's modules, found as they are when it is run."""
-    names = ("scene", "scores", "development", "decisive")
+    names = ("scene", "scores", "development", "decisive", "fourth")
     sys.path.insert(0, str(FOLDER))
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -25,7 +25,7 @@ def bench():
             sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("world", ["development", "decisive"])
+@pytest.mark.parametrize("world", ["development", "decisive", "fourth"])
 def test_a_picture_follows_from_its_seed_and_boxes_lie_in_it(bench, world):
     drawn = getattr(bench[world], world.upper())
     for index in range(4):
