@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from inversion.config import Config
-from lab.captions import CaptionRules, read_caption
+from lab.captions import CaptionRules, read_caption, read_lines
 from lab.errors import UserError
 from lab.images import find_images, read_image
 from lab.masks import mask_of
@@ -65,7 +65,7 @@ def _listed(
     folder: Path, path: Path, rules: CaptionRules, file_key: str, text_keys: tuple[str, ...]
 ) -> list[Example]:
     found = []
-    for number, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, text in enumerate(read_lines(path), 1):
         if not text.strip():
             continue
         try:

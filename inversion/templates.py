@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from inversion.config import Config, Tags
+from lab.captions import read_lines
 from lab.errors import UserError
 
 NAME, FILEWORDS = "[name]", "[filewords]"
@@ -15,14 +16,14 @@ def read_templates(config: Config) -> tuple[str, ...]:
     """The prompt templates, from the configuration or from the file that it names.
 
     Raises:
-        UserError: the file is missing or empty.
+        UserError: the file is missing, empty or no text.
     """
     if isinstance(config.templates, tuple):
         return config.templates
     path = Path(config.templates)
     if not path.is_file():
         raise UserError(f"{path}: there is no such template file; check inversion.templates")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    lines = [line.strip() for line in read_lines(path)]
     templates = tuple(line for line in lines if line and not line.startswith("#"))
     if not templates:
         raise UserError(f"{path}: the template file is empty; write one prompt a line")

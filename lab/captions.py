@@ -115,6 +115,21 @@ def read_sidecar(picture: Path) -> str:
     return _one_line(unicodedata.normalize("NFC", text).replace("\0", ""))
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list or of templates. Lines end where a line feed is, and at nothing else that
+    a caption may contain.
+
+    Raises:
+        UserError: when it cannot be read as text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text in UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+
+
 def copy(existing: str, own: Caption) -> Caption:
     """The existing text where there is one."""
     return Caption(existing, "sidecar") if existing else own

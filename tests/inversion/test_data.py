@@ -89,13 +89,22 @@ def test_captions_follow_automatic1111s_rules_where_asked(tmp_path):
         ('{"file_name": "2.png"}', r"jsonl:1: .*2\.png is not there"),
         ('{"file_name": "1.png", "mask": "m.png"}', r"jsonl:1: the mask .*m\.png is not there"),
         ("", r"lists no pictures"),
+        ("\udcff", r"metadata\.jsonl is not text in UTF-8"),
     ],
 )
 def test_a_damaged_list_is_refused(tmp_path, line, sentence):
     write_pictures(tmp_path, "1.png")
-    (tmp_path / "metadata.jsonl").write_text(line + "\n")
+    (tmp_path / "metadata.jsonl").write_text(line + "\n", errors="surrogateescape")
     with pytest.raises(UserError, match=sentence):
         find_examples(Config(data=str(tmp_path)), tmp_path)
+
+
+def test_a_line_of_a_list_ends_at_a_line_feed_alone(tmp_path):
+    write_pictures(tmp_path, "1.png")
+    line = '{"file_name": "1.png", "text": "a cat\u2028and a dog"}'
+    (tmp_path / "metadata.jsonl").write_text(line + "\r\n")
+    (example,) = find_examples(Config(data=str(tmp_path)), tmp_path)
+    assert example.caption == "a cat and a dog"
 
 
 def test_what_decides_the_result_is_in_the_fingerprint(tmp_path):
@@ -133,6 +142,9 @@ def test_template_files_have_one_prompt_a_line(tmp_path):
     assert fill(templates[0], "<w>", "a cat") == "a painting of a cat, art by <w>"
     path.write_text("\n# only this\n")
     with pytest.raises(UserError, match="is empty"):
+        read_templates(Config(templates=str(path)))
+    path.write_bytes("ein Märchen von [name]".encode("cp1252"))
+    with pytest.raises(UserError, match=r"filewords\.txt is not text in UTF-8"):
         read_templates(Config(templates=str(path)))
     with pytest.raises(UserError, match="no such template file"):
         read_templates(Config(templates=str(tmp_path / "none.txt")))
