@@ -90,8 +90,8 @@ def notes_of(made: Sequence[Record], lines: Sequence[dict], config: Config) -> I
         )
     if padded := sum(line["kind"] == "pad" for line in lines):
         yield (
-            f"{padded} of {len(lines)} crops are padded, as a smaller window would lose too "
-            "much of what matters, or cut through it; cropping.pad=never cuts"
+            f"{padded} of {len(lines)} crops are padded, as otherwise they would lose too much "
+            "of what matters, or cut through it; cropping.pad=never cuts"
         )
     if nameless := sum(not line["caption"] for line in lines):
         yield (
