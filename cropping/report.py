@@ -96,7 +96,7 @@ def _card(folder: Path, record: Record, config: Config) -> dict[str, Any]:
             for outline in flaw["outlines"]
         ],
         "caption": " · ".join(captions),
-        "caption_from": record["crops"][0]["caption_from"],
+        "caption_from": " · ".join(dict.fromkeys(c["caption_from"] for c in record["crops"])),
         "what": f"{len(boxes)} tiles" if len(boxes) > 1 else record["reason"],
         "lost": record["lost_mass"],
         "lost_text": f"{record['lost_mass']:.0%} lost",

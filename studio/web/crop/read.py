@@ -297,7 +297,8 @@ def _badges(seen: _Seen) -> tuple[Badge, ...]:
         found.append(("damage", kind))
     if any(crop["detail"] < BLANK for crop in crops):
         found.append(("warn", "nearly empty"))
-    if not (any(crop["caption"] for crop in crops) if entry.caption is None else entry.caption):
+    named = any(crop["caption"] for crop in crops) if entry.caption is None else entry.caption
+    if not (named or any(entry.captions)):
         found.append(("warn", "no caption"))
     if any(not warning.startswith("enlarged") for warning in record["warnings"]):
         found.append(("warn", "caption unreadable"))

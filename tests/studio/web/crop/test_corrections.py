@@ -265,6 +265,19 @@ def test_tiles_have_captions_of_their_own_where_they_were_given_one(bench, form,
     assert (card.captions, texts) == ((), ["a print of an ear\n"] * 2)
 
 
+def test_no_caption_is_said_where_neither_picture_nor_tile_has_one(bench, form, cut, crops_of):
+    name = work.begin(bench, form(bench))
+    cut(bench, name)
+    two = [[0, 0, 40, 40], [40, 10, 90, 60]]
+    for edit, warned in (
+        ({"do": "caption", "caption": ""}, True),
+        ({"do": "boxes", "boxes": two, "captions": ["", "an ear"]}, False),
+        ({"do": "boxes", "boxes": two}, True),
+    ):
+        work.edit(bench, name, crops_of(bench), {"run": name, "name": "1 a cat.png", **edit})
+        assert (("warn", "no caption") in crops_of(bench).card("1 a cat.png").badges) == warned
+
+
 def test_corrections_beside_the_pictures_hold_and_stay(bench, form, cut, crops_of, boxes):
     beside = bench.places.roots[0] / "corrections.yaml"
     beside.write_text("1 a cat.png: {focus: [45, 30]}  # mine\n")
