@@ -11,6 +11,7 @@ from cfg.cells import NAME, lines_of, listing, read_listing
 from cfg.config import Config, ScaleRange, exact_scales
 from cfg.forecast import predictions_of, seconds_for
 from cfg.frames import missing
+from cfg.judge import require_networks
 from cfg.show import MADE, show
 from cfg.study import Plan, draw
 from diffusion.compiling import translated, why_not
@@ -35,13 +36,15 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
     """Render the sweep of `config` into run.folder/frames, and show it.
 
     Raises:
-        UserError: no such model, a word that nothing taught, a damaged embedding file; found before
-            anything is written.
+        UserError: no such model, a word that nothing taught, a damaged embedding file, no network
+            that the analysis names; found before anything is written.
     """
     words = find_words(config, run.sibling("inversion"))
     settings = what_decides_the_pixels(config, words)
     said = config.model_dump(mode="json", by_alias=True, exclude={"memory"})
     key = run.fingerprint({"settings": settings, "config": said})
+    if run.read_manifest().get("key") != key:  # what began with it was found right then
+        require_networks(config.analysis)
     processes = Processes(config.device)
     _forget_if_frames_are_gone(run.folder, run.is_main, processes)
     if run.is_complete(key, discard=[*MADE, LISTING]):

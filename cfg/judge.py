@@ -96,6 +96,18 @@ def load_judge(config: Analysis, model: UsesModel) -> Judge:
     return Judge(clip, eye, classifier, names, opened)
 
 
+def require_networks(config: Analysis) -> None:
+    """Open once what the settings name: to be asked before the sweep is drawn, not after it.
+
+    Raises:
+        UserError: a network that is not there, or one for prompts that knows no texts.
+    """
+    if config.match not in ("auto", "none"):
+        read(load_encoder(config.match), ["a picture"])
+    if config.features not in ("auto", "none"):
+        load_encoder(config.features)
+
+
 def said_plainly(prompt: str) -> str:
     """The prompt without learned words and what leads to them: `dove in the style of <w>` is
     `dove`."""

@@ -294,6 +294,8 @@ def test_words_of_the_inversion_and_of_other_files_can_be_used(tmp_path, configu
         ({"prompt": "a cat by <w>"}, "uses <w>, which the model does not know"),
         ({"words": ["nowhere.safetensors"]}, "no such embedding file"),
         ({"device": "cuda:7"}, "cuda:7 is not here"),
+        ({"analysis": {"match": "./nowhere"}}, "nowhere cannot be loaded"),
+        ({"analysis": {"features": "./nowhere"}}, "nowhere cannot be loaded"),
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_is_written(tmp_path, configured, settings, sentence):
