@@ -97,7 +97,7 @@ def test_from_dropped_pictures_over_corrections_to_the_zip(page, studio, picture
     plane = cat.locator(".crop-plane").bounding_box()
     inwards = 40 if before["1 a cat.png"][0] < 70 else -40
     smaller = drag(page, window.locator(".crop-corner.se"), window, (-60, -60))
-    studio.wait_until(lambda: cut(studio, "dropped")["1 a cat.png"] == smaller)
+    studio.wait_until(lambda: cut(studio, "dropped").get("1 a cat.png") == smaller)
     studio.wait_until(lambda: seen(window) == smaller)
     settled(page)
     moved = drag(page, window.locator(".crop-dot"), window, (inwards, 10))
@@ -108,7 +108,7 @@ def test_from_dropped_pictures_over_corrections_to_the_zip(page, studio, picture
     caption.fill("a very good dog")
     caption.press("Enter")
     studio.wait_until(lambda: "a very good dog" in cut(studio, "dropped", "caption").values())
-    studio.wait_until(lambda: cut(studio, "dropped")["1 a cat.png"] == moved)
+    studio.wait_until(lambda: cut(studio, "dropped").get("1 a cat.png") == moved)
     studio.wait_until(lambda: seen(window) == moved)
     settled(page)
     assert cut(studio, "dropped")["3 a tent.png"] == before["3 a tent.png"]
@@ -167,7 +167,7 @@ def test_with_the_keyboard_alone_and_found_again_in_another_window(page, studio,
     other = page.context.new_page()
     other.goto(page.url)
     other.locator(".crop-card").nth(2).wait_for()
-    studio.wait_until(lambda: cut(studio, "keys")["2 a dog.png"] == moved)
+    studio.wait_until(lambda: cut(studio, "keys").get("2 a dog.png") == moved)
     assert moved != before["2 a dog.png"]
     settled(other)
     settled(page)
