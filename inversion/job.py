@@ -23,7 +23,7 @@ from inversion.initial import Words, embeddings_used, file_name, other_tokens, p
 from inversion.latents import FOLDER, encode_pictures
 from inversion.learning import learn
 from inversion.neighbours import VECTORS, describe, vocabulary_of
-from inversion.speed import fitted, plan_for, seconds_of_step
+from inversion.speed import fitted, plan_for, require_compiler, seconds_of_step
 from inversion.stopping import how_it_ended, planned_ending
 from inversion.templates import read_templates
 from inversion.training import State
@@ -134,6 +134,7 @@ class Opened(NamedTuple):
 def _open(config: Config, examples: Sequence[Example], templates: Sequence[str]) -> Opened:
     """Load the model and look at everything that can be wrong with words, prompts and masks."""
     sd = open_model(config, pick_training_dtype(config))
+    require_compiler(sd.device, config.train)
     notes: list[str] = []
     words = []
     for variant in variants(config):

@@ -65,23 +65,23 @@ def seconds_of_step(
     return seconds * config.train.batch_size / size
 
 
-def prepared(sd: StableDiffusion, settings: Train) -> StableDiffusion:
-    """The model to train with: the same weights, computed as the settings ask.
+def require_compiler(device: torch.device, settings: Train) -> None:
+    """Raise UserError where torch.compile is asked for and has no compiler here."""
+    if settings.compile and (reason := why_not(device)):
+        raise UserError(
+            f"inversion.train.compile cannot work on {device} here ({reason}): set it to false, "
+            "or install a C++ compiler (CPU) or triton (CUDA)"
+        )
 
-    Raises:
-        UserError: torch.compile has no compiler here.
-    """
+
+def prepared(sd: StableDiffusion, settings: Train) -> StableDiffusion:
+    """The model to train with: the same weights, computed as the settings ask."""
     if settings.gradient_checkpointing is True:  # auto was decided before, or nothing is counted
         sd.unet.enable_gradient_checkpointing()
     else:
         sd.unet.disable_gradient_checkpointing()
     if not settings.compile:
         return sd
-    if reason := why_not(sd.device):
-        raise UserError(
-            f"inversion.train.compile cannot work on {sd.device} here ({reason}): set it to false, "
-            "or install a C++ compiler (CPU) or triton (CUDA)"
-        )
     # a copy, so that previews, whose batches have other sizes, do not wait for translations
     compiled = torch.compile(sd.unet)
     return replace(sd, unet=compiled)  # pyright: ignore[reportArgumentType]

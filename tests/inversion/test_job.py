@@ -121,6 +121,16 @@ def test_what_cannot_be_learned_from_is_said_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_compiler_that_is_missing_is_said_before_anything_is_written(
+    tiny_sd_folder, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("inversion.speed.why_not", lambda device: "no compiler")
+    asked = configured(tiny_sd_folder, pictures, train=Train(compile=True))
+    with pytest.raises(UserError, match=r"train\.compile cannot work on cpu here \(no compiler\)"):
+        do(asked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_style_and_an_object_are_learned_at_once_and_saved_apart(
     tiny_sd_folder, pictures, tmp_path
 ):
