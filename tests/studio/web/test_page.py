@@ -103,8 +103,24 @@ def test_a_run_of_the_terminal_is_seen_read_and_downloaded(page, studio, run):
     page.wait_for_selector("iframe", state="detached")
 
 
-def test_make_this_again_fills_the_form(page, studio, run):
+def test_a_file_fills_the_text_and_make_this_again_the_form(page, studio, run):
+    (studio.readable / "texted.yaml").write_text(
+        f"cropping: {{source: {studio.readable}, sise: 32}}"
+    )
     opened(page, studio, "?tab=runs")
+    page.get_by_role("button", name="An experiment as text").press("Enter")
+    file = page.get_by_label("Open a file")
+    file.fill(str(studio.readable / "texted.yaml"))
+    file.press("Enter")
+    text = page.get_by_role("textbox", name="Experiment")
+    studio.wait_until(lambda: text.input_value().startswith("name: texted\ncropping:"))
+    page.locator("#runs-start").press("Enter")
+    page.get_by_text("sise is not a setting; did you mean size?").wait_for()
+    assert studio.bench.queue.of("texted") is None
+    text.fill(text.input_value().replace("sise", "size"))
+    page.locator("#runs-start").press("Enter")
+    studio.wait_until(lambda: studio.bench.queue.of("texted", "cropping") is not None)
+    studio.bench.queue.stop(studio.bench.queue.of("texted").id)
     card = page.locator("article.card", has_text=run)
     card.get_by_role("button", name="Make this again").press("Enter")
     page.wait_for_url("**?tab=crop*")
