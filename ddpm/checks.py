@@ -1,5 +1,6 @@
 """What the stages after the training will need, asked for before it: hours later is too late."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ddpm.denoising import stepper_of
 from ddpm.distance import pictures_to_compare
 from ddpm.extractors import load_extractor
 from ddpm.guide_config import Loss
-from ddpm.guides import LOSSES
+from ddpm.guides import BUNDLED, LOSSES, open_clip
 from ddpm.measuring import FOLDER, pictures_to_measure, read_scores
 from ddpm.variants import asked_variants
 from lab.errors import UserError
@@ -49,6 +50,24 @@ def require_pictures(config: Config, pictures: Pictures | None) -> None:
         pictures_to_measure(config.measure, pictures)
     if config.study is not None and config.study.extractor:
         pictures_to_compare(pictures)
+
+
+def notes_of_texts(config: Config) -> list[str]:
+    """A sentence for each text with words that the bundled CLIP has never read: it cannot lead to
+    what they mean. The words of its captions are whole in its vocabulary, others are spelled."""
+    notes = []
+    for loss in _losses(config):
+        if loss.loss == "text" and loss.clip == BUNDLED:
+            tokenizer: Any = open_clip(BUNDLED).tokenizer
+            words = re.findall(r"[^\W\d_]+", loss.target.casefold())
+            strange = [word for word in words if len(tokenizer.tokenize(word)) > 1]
+            if strange:
+                notes.append(
+                    f"the text {loss.target!r}: the bundled CLIP has never read "
+                    f"{' and '.join(strange)}, and cannot lead to that; take another clip, or "
+                    "words of the drawn pictures"
+                )
+    return list(dict.fromkeys(notes))
 
 
 def _losses(config: Config) -> list[Loss]:

@@ -70,6 +70,8 @@ def run(config: Config, run: Run) -> Iterator[Progress]:
             run.note(sentence)
         run.manifest |= {"dataset": pictures.fingerprint, "pictures": len(pictures.names)}
     checks.require_pictures(config, pictures)
+    for sentence in checks.notes_of_texts(config):
+        run.note(sentence)
     run.manifest |= {"device": str(device), "dtype": str(dtype), "seed": config.seed}
     run.manifest |= {"processes": processes.count}
     if config.train is not None and pictures is not None:
@@ -97,7 +99,8 @@ def forecast(config: Config, run: Run) -> list[str]:
     dtype = pick_autocast(config.dtype, device, "ddpm.dtype")
     source = open_source(config.data) if config.data else None
     checks.require_parts(config, open_model(config, device)[1], device)
-    return sentences(config, device, dtype, source and source.count)
+    said = sentences(config, device, dtype, source and source.count)
+    return [*said, *checks.notes_of_texts(config)]
 
 
 def _key(config: Config, source: Source | None) -> str:

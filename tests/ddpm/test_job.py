@@ -11,6 +11,7 @@ from diffusers import DDPMPipeline
 from safetensors.torch import load_file
 
 from ddpm import job, learning, looks
+from ddpm.checks import notes_of_texts
 from ddpm.config import Config, Data, Model, Sample, Schedule, Train
 from ddpm.guide_config import Guide, Lead, Loss
 from ddpm.learning import decisive, open_model
@@ -20,6 +21,7 @@ from ddpm.study_config import Film, Samplers, Study
 from lab import checkpoints
 from lab.errors import UserError
 from lab.run import Run
+from storybook.families import FAMILIES, draw
 
 WEIGHTS = "model/unet/diffusion_pytorch_model.safetensors"
 
@@ -188,6 +190,28 @@ def test_too_few_pictures_are_found_before_the_training(settings, sentence, tmp_
     with pytest.raises(UserError, match=sentence):
         do(config_of(**settings), tmp_path)
     assert not (tmp_path / "test/ddpm/metrics.jsonl").exists()
+
+
+def test_words_that_the_bundled_clip_never_read_are_named():
+    def notes(**loss):
+        return notes_of_texts(Config(
+            model=Model(pretrained="drawn"), guide=Guide(losses=(Loss(loss="text", **loss),))
+        ))  # fmt: skip
+
+    (said,) = notes(target="a striped zebra, at night")
+    assert "never read" in said and "zebra" in said and " at" not in said.partition("read")[2]
+    assert notes(target="A blue flower") == []
+    assert notes(target="a zebra", clip="openai/clip-vit-base-patch32") == []
+    red = Config(model=Model(pretrained="drawn"), guide=Guide(losses=(Loss(target="red"),)))
+    assert notes_of_texts(red) == []
+
+
+def test_every_word_of_a_drawn_caption_is_known():
+    for family in FAMILIES:
+        caption = draw(family, 0, size=8)[1]
+        losses = (Loss(loss="text", target=caption),)
+        config = Config(model=Model(pretrained="drawn"), guide=Guide(losses=losses))
+        assert notes_of_texts(config) == [], caption
 
 
 def test_pretrained_models_of_another_size_are_refused(finished, tmp_path):
