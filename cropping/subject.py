@@ -57,7 +57,7 @@ def surroundedness(lab: np.ndarray, levels: int = 24) -> Map:
         if high - low < 4:  # Lab units: a flat channel holds nothing but noise
             continue
         for threshold in np.linspace(low, high, levels + 2)[1:-1]:
-            above = np.where(channel > threshold, 255, 0).astype(np.uint8)
+            above = (channel > threshold).view(np.uint8) * np.uint8(255)
             for boolean_map in (above, cv2.bitwise_not(above)):
                 figure = _enclosed(boolean_map)
                 count = cv2.countNonZero(figure)
