@@ -138,7 +138,7 @@ def test_a_training_is_queued_with_one_button_and_a_mistake_is_not(tab, studio):
 
 
 def test_stop_stops_within_a_step_and_what_was_made_stays_to_be_seen(tab, studio):
-    choose(tab, Steps=200, Pictures=4)
+    choose(tab, Steps=200, Pictures=16)
     press(tab)
     stop = tab.get_by_role("button", name="Stop", exact=True)
     tab.wait_for_function(f"Number(document.querySelector('{SHOWN}').dataset.shown) > 2")
