@@ -1,9 +1,8 @@
 """The job on small folders: what it writes, what it refuses, and that it can be killed anywhere."""
 
 import json
+import runpy
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from cropping import job
 from cropping.config import Config
 from lab.errors import UserError
 from lab.run import Run
-
-ROOT = Path(__file__).parents[2]
 
 
 def picture(seed: int, size=(90, 60)) -> Image.Image:
@@ -161,13 +158,13 @@ def test_a_changed_caption_is_another_input(tmp_path, source):
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
 from cropping import job
 from cropping.config import Config
 from lab.run import Run
 
-left = int(sys.argv[3])
+folder, source, left = {words!r}
 replace = Path.replace
 
 def replace_or_die(self, target):
@@ -178,20 +175,23 @@ def replace_or_die(self, target):
     return replace(self, target)
 
 Path.replace = replace_or_die
-with Run(sys.argv[1], "test", "cropping") as run:
-    for _ in job.run(Config(source=sys.argv[2], size=48, pad="never"), run):
+with Run(folder, "test", "cropping") as run:
+    for _ in job.run(Config(source=source, size=48, pad="never"), run):
         pass
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("after", [0, 1, 2, 8, 18, 20, 21])
-def test_killed_between_any_two_files_it_ends_with_the_same_result(tmp_path, source, after):
+def test_killed_between_any_two_files_it_ends_with_the_same_result(tmp_path, source, after, warm):
     expected = results(crop(tmp_path / "whole", source).folder)
     crop(tmp_path / "out", source, strategy="centre", size=64)  # something older lies there
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "out"), str(source), str(after)]
-    killed = subprocess.run(command, cwd=ROOT, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    script, words = tmp_path / "killed.py", [str(tmp_path / "out"), str(source), after]
+    script.write_text(KILLED.format(words=words))
+    killed = warm.Process(target=runpy.run_path, args=(str(script),))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     index = tmp_path / "out" / "test" / "cropping" / "crops.jsonl"
     if index.exists():  # while it is there, what it names is there
         for line in index.read_text().splitlines():
