@@ -25,7 +25,7 @@ from cfg.film import chosen_lines, labels
 from cfg.frames import read_frame
 from cfg.overview import COLOURS, about
 from cfg.telemetry import read_telemetry
-from lab.page import picture, write_page
+from lab.page import picture, settings_rows, write_page
 
 TEMPLATE = Path(__file__).parent / "report.html"
 POINTS = 240
@@ -69,7 +69,7 @@ def write_report(
         comparisons=[_comparison(some) for some in rivals(groups)],
         judges=judges,
         sweep=sweep,
-        settings=config.model_dump_json(indent=2, by_alias=True),
+        settings=settings_rows(config.model_dump(mode="json", by_alias=True)),
         limits=(float(min(sweep.scales)), float(max(sweep.scales))),
     )
 

@@ -51,7 +51,7 @@ def report(config: Config, run: Run, bench: Bench) -> Iterator[Progress]:
         sections=sections(run.folder, run.shown),
         frames=film_frames(run.folder / "film" / "frames"),
         notes=run.notes,
-        settings=settings_rows(config.model_dump(mode="json")),
+        settings=settings_rows(config.model_dump(mode="json", by_alias=True)),
         said=tables.said,
         columns_of=tables.columns_of,
     )

@@ -48,7 +48,7 @@ def save(
             (prompt, asks_for_more(prompt, config, captions, templates))
             for prompt in config.previews.prompts
         ],
-        settings=settings_rows(config.model_dump(mode="json")),
+        settings=settings_rows(config.model_dump(mode="json", by_alias=True)),
         name=run.name,
         model=config.model,
     )

@@ -1,6 +1,5 @@
 """The page of a run: before and after side by side, and what else changed."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from lab.images import enlarge, grid, save_png
-from lab.page import write_page
+from lab.page import settings_rows, write_page
 from lab.run import Run
 from skew.config import Config
 from skew.facts import AFTER, BEFORE, sentences
@@ -56,7 +55,7 @@ def save(
         titles=called,
         kind="PNG" if max(pixels(series[BEFORE][0]).shape) <= THUMB else "JPEG",
         thumb=THUMB,
-        settings=json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False),
+        settings=settings_rows(config.model_dump(mode="json", by_alias=True)),
     )  # fmt: skip
 
 
