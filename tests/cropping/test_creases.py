@@ -42,10 +42,12 @@ def test_the_first_line_is_the_one_there_is(angle):
         assert min(x, 419 - x, y, 559 - y) < 2
 
 
-def test_a_faint_line_across_comes_before_plain_ones_that_are_short():
-    picture = folded(np.pi / 2)
-    for y in range(60, 540, 40):
-        cv2.line(picture, (20, y), (150, y), (20, 20, 20), 2, cv2.LINE_AA)
+def test_a_line_that_is_broken_all_the_way_comes_before_whole_ones_that_are_short():
+    picture, paper = folded(np.pi / 2), folded(np.pi / 2)[:, :100].mean()
+    for y in range(0, 560, 28):
+        picture[y : y + 14, 195:225] = paper
+    for y in range(60, 540, 60):
+        cv2.line(picture, (0, y), (260, y), (20, 20, 20), 2, cv2.LINE_AA)
     first = lines_across(picture[..., 0].astype(np.float32) / 255, 1)[0]
     assert distance(first, (210, 280)) < 4
 
