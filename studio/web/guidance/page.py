@@ -30,6 +30,7 @@ from studio.web.guidance.form import (
 from studio.web.guidance.read import between, payload, read_sweep, sweeps
 from studio.web.guidance.runs import pace, place_for
 from studio.web.guidance.words import Word, find_words, newest
+from studio.web.models import model_choices
 from studio.web.parts import guarded, standing_view
 from studio.web.runs.listing import BETWEEN
 
@@ -333,7 +334,7 @@ def _form(
     draw = gr.Button("Draw the scales", variant="primary", elem_id="guidance-draw")
     estimate = gr.HTML("", elem_classes="guidance-estimate")
     with gr.Accordion("More settings", open=False):
-        _more_settings(made)
+        _more_settings(bench, made)
     opened = gr.Dropdown(
         sweeps(bench.outputs), value=None, label="Open a run", elem_id="guidance-open"
     )
@@ -344,7 +345,7 @@ def _files(words: list[Word]) -> list[tuple[str, str]]:
     return [(f"{word.token} ({word.owner})", str(word.path)) for word in words]
 
 
-def _more_settings(made: dict[str, Any]) -> None:
+def _more_settings(bench: Bench, made: dict[str, Any]) -> None:
     usual = Form()
     made["name"] = gr.Textbox(label="Name", placeholder="from the prompt", lines=1)
     made["phi"] = gr.Slider(0, 1, usual.phi, step=0.05, label="How much rescale rescales")
@@ -355,7 +356,10 @@ def _more_settings(made: dict[str, Any]) -> None:
         allow_custom_value=True,
         label="Words that [name] stands for",
     )
-    made["model"] = gr.Textbox(usual.model, label="Model", info="storybook, a folder or a file")
+    made["model"] = gr.Dropdown(
+        model_choices(bench.places), value=usual.model, allow_custom_value=True, label="Model",
+        info="Or the path of a folder or of a single file",
+    )  # fmt: skip
     with gr.Row():
         made["steps"] = gr.Number(usual.steps, label="Steps", precision=0, min_width=90)
         made["scheduler"] = gr.Dropdown(

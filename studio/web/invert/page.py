@@ -9,6 +9,7 @@ import gradio as gr
 from studio.web.bench import Bench, Tab
 from studio.web.invert import form, start
 from studio.web.invert.view import View, view
+from studio.web.models import model_choices
 from studio.web.parts import guarded
 from studio.web.places import short
 
@@ -131,7 +132,7 @@ def _input(bench: Bench, field: form.Field, value: form.Value) -> Any:
     about: dict[str, Any] = {"label": field.label, "info": _HELP.get(field.setting, field.help)}
     about |= {"value": value, "min_width": 130, "elem_id": _elem_id(field.setting)}
     if field.setting == "model":
-        return gr.Dropdown(start.model_choices(bench.places), allow_custom_value=True, **about)
+        return gr.Dropdown(model_choices(bench.places), allow_custom_value=True, **about)
     if field.setting == "data":
         about["value"] = None
         return gr.Dropdown(start.data_choices(bench), allow_custom_value=True, **about)

@@ -1,16 +1,14 @@
-"""What the tab Invert begins a run from: models, pictures and names that there are; the experiment.
+"""What the tab Invert begins a run from: pictures and names that there are; the experiment.
 
 Torch stays out of it: pictures are listed by inversion's own reader, and the rest are files.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from huggingface_hub.constants import HF_HUB_CACHE
 
 from inversion.config import Config, variants
 from inversion.data import LISTS, Example, find_examples
@@ -19,37 +17,13 @@ from lab.images import SUFFIXES, find_images
 from lab.run import Run
 from studio.web.bench import Bench
 from studio.web.invert.form import Value, readable, section_of
+from studio.web.models import Choice
 from studio.web.places import Places, short
 from studio.web.runs.listing import is_held
 from studio.web.sheet import sheet
 
 JOB = "inversion"
 MOST_CHOICES = 60
-LARGE = 200_000_000  # bytes, from which a .safetensors file is a model and no word
-
-Choice = tuple[str, str]
-"""What a choice is called, and the value that it stands for."""
-
-
-def model_choices(places: Places) -> list[Choice]:
-    """The models that are at hand: the bundled one, those in the folders, those of the cache."""
-    found: list[Choice] = [("storybook (comes with the program)", "storybook")]
-    for root in places.roots:
-        if root != places.outputs:
-            found += [
-                (str(short(path)), str(short(path))) for path in islice(_models(root), MOST_CHOICES)
-            ]
-    for index in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*/model_index.json")):
-        hub_id = index.parents[2].name.removeprefix("models--").replace("--", "/")
-        found.append((hub_id, hub_id))
-    return list(dict.fromkeys(found))
-
-
-def _models(root: Path) -> Iterator[Path]:
-    for pattern in ("model_index.json", "*/model_index.json", "*/*/model_index.json"):
-        yield from (path.parent for path in sorted(root.glob(pattern)))
-    for pattern in ("*.safetensors", "*.ckpt", "*/*.safetensors", "*/*.ckpt"):
-        yield from (path for path in sorted(root.glob(pattern)) if path.stat().st_size > LARGE)
 
 
 def data_choices(bench: Bench) -> list[Choice]:
