@@ -6,7 +6,7 @@ Draws pages of three sets of scans.py, development, staged and varied, takes the
 everything on them that might be a fold or glare, and learns to tell what is from what is not: folds
 by boosted trees and a small network, written to cropping/creases.json, glare by logistic
 regression, whose weights are printed. The thresholds are such that `FLAGGED` of the clean
-development pages are flagged by who did not see them. Twenty minutes of CPU or so; with --pages the
+development pages are flagged by who did not see them. A quarter of an hour of CPU; with --pages the
 pages are kept there, and a second time, or after an interruption, it takes a fraction. --check
 writes nothing and fails where the file says something else: the network is the same again on the
 same machine with the same versions.
