@@ -147,10 +147,10 @@ def test_a_compiler_that_is_not_there_is_named(monkeypatch):
     assert why_not(CPU) == "InvalidCxxCompiler: none"
 
 
-def test_training_without_a_compiler_is_a_mistake(sd, monkeypatch):
+def test_training_without_a_compiler_is_a_mistake(monkeypatch):
     from inversion import speed
     from inversion.config import Train
 
     monkeypatch.setattr(speed, "why_not", lambda device: "no g++")
     with pytest.raises(UserError, match=r"inversion.train.compile cannot work on cpu here"):
-        speed.prepared(sd, Train(compile=True))
+        speed.require_compiler(CPU, Train(compile=True))
