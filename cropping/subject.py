@@ -217,7 +217,8 @@ def saliency(image: Image.Image | np.ndarray | View) -> Map:
     """
     view = view_of(image)
     lab = to_working_lab(view.at(WORKING_SIDE, 8))
-    if np.ptp(lab, axis=(0, 1)).max() < 1:  # Lab units; less is invisible
+    # Lab units; less is invisible. numpy is slow along two axes at once.
+    if max(float(np.ptp(channel)) for channel in cv2.split(lab)) < 1:
         return np.full(lab.shape[:2], 1 / (lab.shape[0] * lab.shape[1]), np.float32)
     total = np.zeros(lab.shape[:2], np.float32)
     for name, cue in CUES.items():
@@ -235,9 +236,12 @@ def spread_by_colour(found: Map, lab: np.ndarray, step: float = 6) -> Map:
     outlines; what is painted like them is the rest of the figure, and what is painted like the
     ground is not. Colours are counted in cells of `step` Lab units, smoothed over their neighbours.
     """
-    cells = np.floor((lab - lab.min(axis=(0, 1))) / step).astype(int).reshape(-1, 3) + 1
-    shape = tuple((cells.max(axis=0) + 2).tolist())  # a cell more on every side, to smooth into
-    place = np.ravel_multi_index(tuple(cells.T), shape)
+    cells = tuple(
+        np.floor((channel - channel.min()) / step).astype(int).ravel() + 1
+        for channel in cv2.split(lab)
+    )
+    shape = tuple(int(along.max()) + 2 for along in cells)  # a cell more on all sides, to smooth
+    place = np.ravel_multi_index(cells, shape)
     sums, counts = (
         _smoothed(np.bincount(place, weights, int(np.prod(shape))).reshape(shape)).ravel()
         for weights in (found.ravel(), None)
@@ -260,9 +264,19 @@ def to_working_lab(rgb: np.ndarray) -> np.ndarray:
 def without_gutters(cue: Map) -> Map:
     """The cue less the larger of its row's and its column's 25th percentile: what runs through
     three quarters of a row or column is a gutter, a stripe, a frame or a horizon."""
-    rows = np.percentile(cue, 25, axis=1, keepdims=True)
-    columns = np.percentile(cue, 25, axis=0, keepdims=True)
+    rows, columns = _quartiles(cue)[:, None], _quartiles(np.ascontiguousarray(cue.T))[None, :]
     return np.maximum(cue - np.maximum(rows, columns), 0)
+
+
+def _quartiles(lines: np.ndarray) -> np.ndarray:
+    """The 25th percentile of each line, [n, m] -> [n]: numpy's to the last bit, in a tenth of its
+    time."""
+    ordered, place = np.sort(lines, axis=1), 0.25 * (lines.shape[1] - 1)
+    low, high = ordered[:, int(place)], ordered[:, int(np.ceil(place))]
+    part = place % 1
+    if part < 0.5:  # rounded as numpy does it
+        return low + (high - low) * np.float32(part)
+    return high - (high - low) * np.float32(1 - part)
 
 
 def normalised(cue: Map, clipped: float = 5) -> Map:

@@ -138,3 +138,11 @@ def test_the_blend_is_a_distribution_over_any_picture(size):
 def test_a_picture_of_one_colour_has_no_preference():
     blend = saliency(Image.new("RGB", (90, 60), "tan"))
     assert np.ptp(blend) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (3, 2), (5, 6), (224, 167), (150, 224)])
+def test_gutters_are_told_by_the_quartiles_that_numpy_finds(shape):
+    cue = (np.random.default_rng(3).random(shape) ** 3).astype(np.float32)
+    rows, columns = (np.percentile(cue, 25, axis=axis, keepdims=True) for axis in (1, 0))
+    expected = np.maximum(cue - np.maximum(rows, columns), 0)
+    assert np.array_equal(subject.without_gutters(cue), expected)
