@@ -11,6 +11,7 @@ from typing import Any
 from cropping.corrections import Correction, said
 from cropping.duplicates import BLANK
 from cropping.job import INDEX
+from cropping.plan import MOST_LOST
 from cropping.sources import stems
 from lab.errors import UserError
 from lab.images import find_images, read_image
@@ -286,7 +287,7 @@ def _badges(seen: _Seen) -> tuple[Badge, ...]:
         reason = seen.left_out.get(source, "")
         found.append(("out", f"left out: {_short(reason)}" if reason else "left out"))
     if lost >= 0.01 and not seen.waits:
-        much = lost > seen.configuration.get("most_lost", 0.1)
+        much = lost > seen.configuration.get("most_lost", MOST_LOST)
         found.append(("lost" if much else "plain", f"{lost:.0%} cut off"))
     most = max(crop["scale"] for crop in crops)
     if most > 1:
