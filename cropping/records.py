@@ -117,4 +117,6 @@ def _notes_of_flaws(read: Sequence[Record], config: Config) -> Iterator[str]:
         else "kept as they are" if config.scans.masks == "none"
         else "masked, but for shading"
     )  # fmt: skip
-    yield f"damage found in {sum(bool(r['flaws']) for r in read)} pictures ({counted}): {done}"
+    damaged = sum(bool(record["flaws"]) for record in read)
+    pictures = "1 picture" if damaged == 1 else f"{damaged} pictures"
+    yield f"damage found in {pictures} ({counted}): {done}"
